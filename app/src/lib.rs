@@ -1,0 +1,1 @@
+//! Pentimento's window and command line.

@@ -1,0 +1,80 @@
+//! Latents: the picture in the autoencoder's space, while it forms.
+
+use candle_core::{DType, Device, Tensor};
+
+use crate::error::{EngineError, Result};
+
+/// Latents (1, C, H/f, W/f), f32, on the pipeline's device. A value: every operation gives a new one.
+#[derive(Clone, Debug)]
+pub struct Latents(Tensor);
+
+impl Latents {
+    /// Wraps a (1, C, h, w) f32 tensor.
+    pub fn new(tensor: Tensor) -> Self {
+        debug_assert_eq!(tensor.dtype(), DType::F32);
+        Self(tensor)
+    }
+
+    /// Values in row-major (1, C, h, w) order, moved to the device.
+    ///
+    /// # Errors
+    /// `Compute` when the length does not fit the shape or the device is out of memory.
+    pub fn from_values(values: Vec<f32>, shape: [usize; 4], device: &Device) -> Result<Self> {
+        Ok(Self(Tensor::from_vec(values, shape.as_slice(), device)?))
+    }
+
+    /// (1, C, h, w).
+    pub fn shape(&self) -> [usize; 4] {
+        let dims = self.0.dims();
+        [dims[0], dims[1], dims[2], dims[3]]
+    }
+
+    /// Number of values.
+    pub fn len(&self) -> usize {
+        self.0.elem_count()
+    }
+
+    /// Whether there are no values.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The tensor behind.
+    pub fn tensor(&self) -> &Tensor {
+        &self.0
+    }
+
+    /// Copies the values to the host, row-major.
+    ///
+    /// # Errors
+    /// `Compute` when the device fails.
+    pub fn to_values(&self) -> Result<Vec<f32>> {
+        Ok(self.0.flatten_all()?.to_vec1()?)
+    }
+
+    /// `scale * self`.
+    ///
+    /// # Errors
+    /// `Compute` when the device fails.
+    pub fn scaled(&self, scale: f64) -> Result<Self> {
+        Ok(Self(self.0.affine(scale, 0.0)?))
+    }
+
+    /// The sum of `coefficient * latents` over all terms, which have one shape.
+    ///
+    /// # Errors
+    /// `Compute` when shapes differ or the device fails.
+    pub fn combine(terms: &[(f64, &Self)]) -> Result<Self> {
+        let Some(((scale, first), rest)) = terms.split_first() else {
+            return Err(EngineError::Compute {
+                op: "latents".to_owned(),
+                reason: "a combination of nothing".to_owned(),
+            });
+        };
+        let mut sum = first.scaled(*scale)?;
+        for (scale, term) in rest {
+            sum = Self((&sum.0 + term.0.affine(*scale, 0.0)?)?);
+        }
+        Ok(sum)
+    }
+}

@@ -1,0 +1,12 @@
+//! Pentimento's engine.
+
+pub mod catalog;
+pub mod client;
+pub mod denoiser;
+pub mod engine;
+pub mod error;
+pub mod event;
+pub mod latent;
+pub mod noise;
+pub mod raster;
+pub mod recipe;

@@ -1,0 +1,209 @@
+//! `Recipe`: every input that decides the pixels of one picture, and `Outcome`, what was observed
+//! while making it. One recipe is what a click makes, what the queue journals, what a file's
+//! metadata carries, what the command line reads and what the gallery searches.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+/// Version of the format this build writes. A newer major version is refused with its reason;
+/// unknown fields of any version survive re-saving (they stay in [`Recipe::unknown`]).
+pub const RECIPE_VERSION: Version = Version { major: 1, minor: 0 };
+
+/// Revision of the samplers' arithmetic: raised when the same recipe would give other pixels.
+pub const SAMPLER_REVISION: u32 = 1;
+
+/// Revision of the prompt grammar.
+pub const PROMPT_REVISION: u32 = 1;
+
+/// `major.minor`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Version {
+    /// Raised when older readers would misread the file.
+    pub major: u32,
+    /// Raised for additions.
+    pub minor: u32,
+}
+
+/// Every input that decides the pixels of one picture.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Recipe {
+    /// Format version of this record.
+    pub version: Version,
+    /// Which model.
+    pub model: ModelRef,
+    /// What to draw.
+    pub prompt: String,
+    /// What to avoid.
+    #[serde(default)]
+    pub negative_prompt: String,
+    /// Picture width in pixels, 16 to 8192. With a start picture: the start picture's own size.
+    pub width_px: u32,
+    /// Picture height in pixels, 16 to 8192.
+    pub height_px: u32,
+    /// Seed of the noise.
+    pub seed: u64,
+    /// Sampling steps, 1 to 1000.
+    pub steps: u32,
+    /// Guidance (CFG) scale, 0 to 100; 1 or below switches guidance off.
+    pub guidance: f64,
+    /// Guidance rescale phi (Lin et al. 2023, section 3.4), 0 (off) to 1.
+    #[serde(default)]
+    pub guidance_rescale: f64,
+    /// Sampler id, one of `samplers::SAMPLERS`.
+    pub sampler: String,
+    /// Schedule id, one of `schedules::SCHEDULES`.
+    pub schedule: String,
+    /// Which generator draws the noise.
+    #[serde(default)]
+    pub noise_source: NoiseKind,
+    /// Arithmetic of the networks. `Auto` in a draft, resolved before the job starts.
+    #[serde(default)]
+    pub precision: Precision,
+    /// Start picture of image-to-image and inpainting.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub start: Option<Start>,
+    /// Revision of the samplers that made (or will make) the picture.
+    #[serde(default = "sampler_revision")]
+    pub sampler_revision: u32,
+    /// Revision of the prompt grammar.
+    #[serde(default = "prompt_revision")]
+    pub prompt_revision: u32,
+    /// Fields written by another version of this program, kept as they are.
+    #[serde(flatten)]
+    pub unknown: Map<String, Value>,
+}
+
+fn sampler_revision() -> u32 {
+    SAMPLER_REVISION
+}
+
+fn prompt_revision() -> u32 {
+    PROMPT_REVISION
+}
+
+/// A model by name, pinned by the hash of its files where it is known.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ModelRef {
+    /// Catalogue id: folder or file name without extension.
+    pub id: String,
+    /// SHA-256 over the sorted lines `path\0sha256\n` of the loaded files, in hex.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sha256: Option<String>,
+}
+
+/// The picture a run starts from, and the part of it to repaint.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Start {
+    /// SHA-256 (hex) of the PNG in the library's `blobs/`.
+    pub picture: String,
+    /// Share of the schedule that is run, above 0 to 1; 1 forgets the picture.
+    pub strength: f64,
+    /// Present for inpainting.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub inpaint: Option<Inpaint>,
+}
+
+/// Inpainting options.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Inpaint {
+    /// SHA-256 (hex) of the mask's grey PNG in `blobs/`, of the start picture's size; 255 = repaint.
+    pub mask: String,
+    /// Gaussian blur radius of the mask in pixels, 0 to 64: widens what the model repaints, and
+    /// feathers the paste inside the painted area. Pixels where the painted mask is 0 never change.
+    #[serde(default)]
+    pub blur_px: u32,
+    /// What the masked area holds before the first step.
+    #[serde(default)]
+    pub content: MaskedContent,
+    /// Which part of the picture the model sees.
+    #[serde(default)]
+    pub area: InpaintArea,
+}
+
+/// What the masked area holds before the first step.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MaskedContent {
+    /// The picture as it is.
+    #[default]
+    Original,
+    /// Colours grown inward from the mask's surroundings.
+    Fill,
+    /// Latent noise.
+    Noise,
+    /// Zero latents.
+    Nothing,
+}
+
+/// Which part of the picture the model sees while inpainting.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum InpaintArea {
+    /// The whole picture.
+    #[default]
+    WholePicture,
+    /// A crop around the mask, scaled to the model's native size, pasted back in place.
+    OnlyMasked {
+        /// Pixels of surroundings on each side, 0 to 256.
+        padding_px: u32,
+    },
+}
+
+/// Which generator draws the noise.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum NoiseKind {
+    /// torch's CPU generator (mt19937), as ComfyUI, InvokeAI and diffusers on the CPU.
+    #[default]
+    TorchCpu,
+    /// Philox, as torch on CUDA (A1111's default and its “NV” source).
+    Philox,
+}
+
+/// Arithmetic of the networks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Precision {
+    /// The fastest that keeps the quality on this machine.
+    #[default]
+    Auto,
+    /// 32-bit floats: the reference.
+    F32,
+    /// bfloat16 weights and products, f32 sums.
+    Bf16,
+}
+
+/// What was observed while a picture was made: it does not decide pixels.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Outcome {
+    /// `cpu`, `cuda:0`…
+    pub device: String,
+    /// Instruction level of the kernels: `avx512`, `portable`…
+    pub kernels: String,
+    /// Program version that made it.
+    pub build: String,
+    /// Seconds for this picture without loading.
+    pub elapsed_secs: f64,
+    /// Seconds spent loading the model for this job, 0 when it was in memory.
+    pub load_secs: f64,
+    /// Share of the time that went into previews, 0 to 1.
+    pub preview_share: f64,
+    /// Unix time of completion in milliseconds.
+    pub finished_unix_ms: u64,
+    /// Things the user should know: a truncated prompt, an older sampler revision…
+    #[serde(default)]
+    pub warnings: Vec<String>,
+    /// Of an inpainting run: whether every pixel with painted mask 0 was compared with the opened
+    /// picture and found equal.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unmasked_pixels_verified: Option<bool>,
+}
+
+/// A finished picture's record: what travels inside its file.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Record {
+    /// What decided its pixels.
+    pub recipe: Recipe,
+    /// What was observed.
+    pub outcome: Outcome,
+}
