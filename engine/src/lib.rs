@@ -6,6 +6,7 @@ pub mod denoiser;
 pub mod engine;
 pub mod error;
 pub mod event;
+pub mod hash;
 pub mod latent;
 pub mod noise;
 pub mod raster;

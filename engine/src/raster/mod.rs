@@ -1,6 +1,18 @@
-//! Pictures as plain 8-bit sRGB memory: what crosses between the engine and whoever shows it.
+//! Pictures as plain 8-bit sRGB memory: what crosses between the engine and whoever shows it; and
+//! the way from files (`decode`) and to files (`encode`).
+
+mod decode;
+mod encode;
+mod header;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
+
+pub use decode::{
+    MAX_FILE_BYTES, decode_picture, load_mask, load_picture, mask_from_picture, read_picture_file,
+};
+pub use encode::{TextChunk, encode_png, encode_png_mask, encode_png_with_text};
 
 use serde::{Deserialize, Serialize};
 
