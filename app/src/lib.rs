@@ -1,1 +1,24 @@
-//! Pentimento's window and command line.
+//! Pentimento's window.
+//!
+//! `app` is the `eframe::App`: its `logic` drains the engine's events and applies commands, its
+//! `ui` lays out `panels` and the `canvas`. `studio` is the state, without egui: panels read it and
+//! send [`command::Command`]s, and only `Studio::apply` changes it. What a command wants from the
+//! outside world comes back as `Effect`s, which `app` hands to `engine_link`, `gallery_link` and
+//! `io`, all off the interface thread. `theme` is the only place with colours and sizes, `text` the
+//! only door to what the user reads.
+
+pub mod app;
+pub mod canvas;
+pub mod command;
+pub mod engine_link;
+pub mod io;
+pub mod panels;
+pub mod studio;
+pub mod text;
+pub mod textures;
+pub mod theme;
+pub mod widgets;
+pub mod window;
+
+pub use app::{StudioApp, StudioOptions};
+pub use window::{WindowError, WindowOptions, run_window};

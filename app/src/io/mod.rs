@@ -1,0 +1,1 @@
+//! Files, dialogs and the clipboard, off the interface thread.

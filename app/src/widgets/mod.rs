@@ -1,0 +1,1 @@
+//! Widgets: `fn x_ui(ui, &mut value) -> Response`.

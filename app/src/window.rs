@@ -1,0 +1,70 @@
+//! Opens the real window on the real engine.
+
+use std::path::PathBuf;
+
+use pentimento_engine::client::EngineClient;
+use pentimento_engine::engine::{EngineConfig, Waker};
+use pentimento_engine::error::EngineError;
+
+use crate::app::{StudioApp, StudioOptions};
+
+/// Starts an engine for the window. The waker asks for a repaint.
+pub type StartEngine =
+    Box<dyn FnOnce(EngineConfig, Waker) -> Result<Box<dyn EngineClient>, EngineError>>;
+
+/// How to open the window.
+pub struct WindowOptions {
+    /// Where the engine works; the user's settings override threads, previews and folders.
+    pub engine: EngineConfig,
+    /// Starts it.
+    pub start_engine: StartEngine,
+    /// Where eframe keeps the window's size; `None` keeps nothing.
+    pub persistence_path: Option<PathBuf>,
+}
+
+/// Why the window did not open.
+#[derive(Debug, thiserror::Error)]
+pub enum WindowError {
+    /// No display, or no way to draw on it.
+    #[error("cannot open a window: {0}")]
+    NoWindow(String),
+    /// The engine did not start.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+}
+
+/// Opens the window and returns when it is closed.
+///
+/// # Errors
+/// [`WindowError::NoWindow`] without a display or a usable graphics driver.
+pub fn run_window(options: WindowOptions) -> Result<(), WindowError> {
+    let native = eframe::NativeOptions {
+        viewport: egui::ViewportBuilder::default()
+            .with_title(crate::text::t("app-name"))
+            .with_app_id("pentimento")
+            .with_inner_size([1440.0, 900.0])
+            .with_min_inner_size([960.0, 600.0]),
+        persistence_path: options.persistence_path,
+        ..Default::default()
+    };
+    let (config, start_engine) = (options.engine, options.start_engine);
+    let studio_options = StudioOptions {
+        data_dir: Some(config.data_dir.clone()),
+        library_dir: Some(config.library_dir.clone()),
+    };
+    eframe::run_native(
+        "pentimento",
+        native,
+        Box::new(move |cc| {
+            let ctx = cc.egui_ctx.clone();
+            let waker: Waker = std::sync::Arc::new(move || ctx.request_repaint());
+            let engine = start_engine(config, waker)?;
+            Ok(Box::new(StudioApp::new(
+                &cc.egui_ctx,
+                engine,
+                studio_options,
+            )))
+        }),
+    )
+    .map_err(|error| WindowError::NoWindow(error.to_string()))
+}
