@@ -1,0 +1,1 @@
+//! The real studio with the real engine on the starter model.

@@ -1,0 +1,1 @@
+//! The interface against a scripted engine: widgets are found by accessible label.
