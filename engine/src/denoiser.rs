@@ -23,6 +23,14 @@ impl Level {
         sigma: 0.0,
     };
 
+    /// Clean latents brought to this level: `alpha * x0 + sigma * noise`.
+    ///
+    /// # Errors
+    /// `Compute` when the shapes differ or the device fails.
+    pub fn noised(&self, x0: &Latents, noise: &Latents) -> Result<Latents> {
+        Latents::combine(&[(self.alpha, x0), (self.sigma, noise)])
+    }
+
     /// k-diffusion's sigma: `sigma / alpha`; infinite at zero terminal SNR.
     pub fn sigma_ve(&self) -> f64 {
         self.sigma / self.alpha
@@ -49,7 +57,7 @@ pub struct StepInfo<'a> {
     pub step: usize,
     /// Steps in all.
     pub steps: usize,
-    /// The level the latents have now.
+    /// The level of the next network call, [`Level::CLEAN`] after the last step.
     pub level: &'a Level,
     /// The step's predicted x0.
     pub x0: &'a Latents,
@@ -58,8 +66,10 @@ pub struct StepInfo<'a> {
 /// Watches and amends a run: preview, progress and cancellation, and the latent blend of inpainting.
 pub trait Observer {
     /// Called each time the latents reach a new level (also between the two halves of a
-    /// second-order step, as the reference pipelines do), before the next network call. Returns
-    /// the latents to go on with.
+    /// second-order step, as the reference pipelines do), before the next network call. `level` is
+    /// the level of that next call, [`Level::CLEAN`] after the last step: it is where known areas
+    /// belong, so inpainting blends in `level.noised(known, noise)`. Returns the latents to go on
+    /// with.
     ///
     /// # Errors
     /// Any error stops the sampler at once.

@@ -60,6 +60,14 @@ impl Latents {
         Ok(Self(self.0.affine(scale, 0.0)?))
     }
 
+    /// Each value held between `-limit` and `limit`.
+    ///
+    /// # Errors
+    /// `Compute` when the device fails.
+    pub fn clamped(&self, limit: f64) -> Result<Self> {
+        Ok(Self(self.0.clamp(-limit, limit)?))
+    }
+
     /// The sum of `coefficient * latents` over all terms, which have one shape.
     ///
     /// # Errors

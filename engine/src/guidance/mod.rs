@@ -1,0 +1,174 @@
+//! Guidance and prediction types: from the network's raw outputs to predicted x0. Pure functions,
+//! called by the pipeline's denoiser: first [`Guidance::combine`], then [`predicted_x0`].
+
+use crate::denoiser::Level;
+use crate::error::Result;
+use crate::latent::Latents;
+use crate::schedules::Prediction;
+
+/// Classifier-free guidance (Ho and Salimans 2022) with rescale (Lin et al. 2023, section 3.4).
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Guidance {
+    /// Guidance scale; 1 or below switches guidance off.
+    pub scale: f64,
+    /// Rescale phi, 0 (off) to 1.
+    pub rescale: f64,
+}
+
+impl Guidance {
+    /// Whether the network has to be asked without the prompt, too.
+    pub fn is_on(&self) -> bool {
+        self.scale > 1.0
+    }
+
+    /// The guided output: `without + scale * (with - without)`, then brought `rescale` of the way to
+    /// the standard deviation of `with_prompt`. Both outputs have the network's own prediction type
+    /// and one shape.
+    ///
+    /// # Errors
+    /// `Compute` when the shapes differ or the device fails.
+    pub fn combine(&self, with_prompt: &Latents, without: &Latents) -> Result<Latents> {
+        let away = (with_prompt.tensor() - without.tensor())?;
+        let guided = Latents::new((without.tensor() + (away * self.scale)?)?);
+        if self.rescale <= 0.0 {
+            return Ok(guided);
+        }
+        let (target, actual) = (
+            standard_deviation(with_prompt)?,
+            standard_deviation(&guided)?,
+        );
+        if actual == 0.0 {
+            // A constant output has nothing to rescale.
+            return Ok(guided);
+        }
+        guided.scaled(self.rescale * (target / actual) + (1.0 - self.rescale))
+    }
+}
+
+/// Unbiased standard deviation over all values.
+fn standard_deviation(latents: &Latents) -> Result<f64> {
+    let values = latents.to_values()?;
+    let count = values.len() as f64;
+    let mean = values.iter().map(|&value| f64::from(value)).sum::<f64>() / count;
+    let squares = values
+        .iter()
+        .map(|&value| (f64::from(value) - mean).powi(2));
+    Ok((squares.sum::<f64>() / (count - 1.0).max(1.0)).sqrt())
+}
+
+/// x0 as predicted by a network `output` of that prediction type for `latents` at `level`.
+///
+/// At alpha = 0 (zero terminal SNR) a predicted noise says nothing about x0: the answer is then the
+/// mean of all pictures in latent space, 0, where the plain formula would divide by 0.
+///
+/// # Errors
+/// `Compute` when the shapes differ or the device fails.
+pub fn predicted_x0(
+    prediction: Prediction,
+    output: &Latents,
+    latents: &Latents,
+    level: &Level,
+) -> Result<Latents> {
+    let (alpha, sigma) = (level.alpha, level.sigma);
+    match prediction {
+        Prediction::Sample => Ok(output.clone()),
+        Prediction::Velocity => Latents::combine(&[(alpha, latents), (-sigma, output)]),
+        Prediction::Epsilon if alpha == 0.0 => output.scaled(0.0),
+        Prediction::Epsilon => {
+            Latents::combine(&[(1.0 / alpha, latents), (-sigma / alpha, output)])
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use candle_core::Device;
+
+    fn latents(values: &[f32]) -> Latents {
+        Latents::from_values(values.to_vec(), [1, 1, 1, values.len()], &Device::Cpu).expect("small")
+    }
+
+    #[test]
+    fn guidance_extrapolates_and_rescale_restores_the_spread() {
+        let (with_prompt, without) = (latents(&[1.0, 2.0, 4.0]), latents(&[0.0, 2.0, 1.0]));
+        let plain = Guidance {
+            scale: 3.0,
+            rescale: 0.0,
+        };
+        let guided = plain.combine(&with_prompt, &without).expect("combine");
+        assert_eq!(guided.to_values().expect("values"), [3.0, 2.0, 10.0]);
+        let full = Guidance {
+            rescale: 1.0,
+            ..plain
+        };
+        let rescaled = full.combine(&with_prompt, &without).expect("combine");
+        let (got, want) = (
+            standard_deviation(&rescaled).expect("values"),
+            standard_deviation(&with_prompt).expect("values"),
+        );
+        assert!((got - want).abs() < 1e-6, "{got} {want}");
+        let half = Guidance {
+            rescale: 0.5,
+            ..plain
+        };
+        let mixed = half.combine(&with_prompt, &without).expect("combine");
+        let mixed = mixed.to_values().expect("values");
+        let rescaled = rescaled.to_values().expect("values");
+        assert!((mixed[2] - (10.0 + rescaled[2]) / 2.0).abs() < 1e-5);
+    }
+
+    #[test]
+    fn guidance_at_one_or_below_is_off() {
+        for (scale, on) in [(0.0, false), (1.0, false), (1.01, true)] {
+            assert_eq!(
+                Guidance {
+                    scale,
+                    rescale: 0.0
+                }
+                .is_on(),
+                on
+            );
+        }
+    }
+
+    #[test]
+    fn every_prediction_type_gives_back_x0() {
+        let (x0, noise) = (latents(&[0.5, -1.0, 2.0]), latents(&[0.1, 0.7, -1.3]));
+        let level = Level {
+            timestep: 500.0,
+            alpha: 0.6,
+            sigma: 0.8,
+        };
+        let noisy = level.noised(&x0, &noise).expect("noised");
+        let velocity = Latents::combine(&[(0.6, &noise), (-0.8, &x0)]).expect("combine");
+        for (prediction, output) in [
+            (Prediction::Epsilon, &noise),
+            (Prediction::Velocity, &velocity),
+            (Prediction::Sample, &x0),
+        ] {
+            let got = predicted_x0(prediction, output, &noisy, &level).expect("x0");
+            for (got, want) in got.to_values().expect("got").iter().zip([0.5, -1.0, 2.0]) {
+                assert!((got - want).abs() < 1e-6, "{prediction:?}: {got} {want}");
+            }
+        }
+    }
+
+    #[test]
+    fn pure_noise_gives_finite_x0_for_every_prediction_type() {
+        let level = Level {
+            timestep: 999.0,
+            alpha: 0.0,
+            sigma: 1.0,
+        };
+        let (noisy, output) = (latents(&[1.0, -2.0]), latents(&[0.25, 3.0]));
+        for (prediction, want) in [
+            (Prediction::Epsilon, [0.0, 0.0]),
+            (Prediction::Velocity, [-0.25, -3.0]),
+            (Prediction::Sample, [0.25, 3.0]),
+        ] {
+            let got = predicted_x0(prediction, &output, &noisy, &level).expect("x0");
+            assert_eq!(got.to_values().expect("values"), want, "{prediction:?}");
+        }
+    }
+}

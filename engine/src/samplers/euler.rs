@@ -1,0 +1,32 @@
+//! `euler`: Euler's method on the probability-flow ODE (Karras et al. 2022, algorithm 2 without
+//! churn), as diffusers' `EulerDiscreteScheduler`.
+
+use super::{SamplerSpec, Trajectory, move_towards};
+use crate::denoiser::{Denoiser, Observer};
+use crate::error::Result;
+use crate::latent::Latents;
+use crate::noise::NoiseSource;
+use crate::schedules::ReferenceClass;
+
+pub(super) const SPEC: SamplerSpec = SamplerSpec {
+    id: "euler",
+    label: "Euler",
+    hint: "Plain and predictable; the same picture grows sharper with more steps.",
+    class: ReferenceClass::Euler,
+    sample,
+};
+
+fn sample(
+    denoiser: &mut dyn Denoiser,
+    mut latents: Latents,
+    trajectory: &Trajectory,
+    _noise: &mut dyn NoiseSource,
+    observer: &mut dyn Observer,
+) -> Result<Latents> {
+    for (index, step) in trajectory.steps().iter().enumerate() {
+        let x0 = denoiser.denoise(&latents, &step.from)?;
+        let moved = move_towards(&latents, &x0, step)?;
+        latents = trajectory.arrive(index, moved, &x0, observer)?;
+    }
+    Ok(latents)
+}
