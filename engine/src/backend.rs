@@ -1,0 +1,171 @@
+//! The only file that knows which devices this build was made for: picks the device, resolves the
+//! precision, and owns the compute threads.
+
+use candle_core::Device;
+
+use crate::error::{EngineError, Result};
+use crate::recipe::Precision;
+
+/// A device with its compute threads.
+pub struct Backend {
+    device: Device,
+    name: String,
+    pool: rayon::ThreadPool,
+}
+
+impl Backend {
+    /// Opens a device: `auto`, `cpu`, `cuda`, `cuda:N` or `metal`. `threads`: compute threads,
+    /// `None` for one a core.
+    ///
+    /// # Errors
+    /// `InvalidRequest` for a device that this build or machine does not have.
+    pub fn open(wanted: &str, threads: Option<usize>) -> Result<Self> {
+        let (device, name) = open_device(wanted)?;
+        if threads == Some(0) {
+            return Err(EngineError::invalid("threads", "must be at least 1"));
+        }
+        let pool = rayon::ThreadPoolBuilder::new()
+            .num_threads(threads.unwrap_or(0))
+            .thread_name(|index| format!("engine-compute-{index}"))
+            .start_handler(|_| lower_priority())
+            .build()
+            .map_err(|error| EngineError::Compute {
+                op: "compute threads".to_owned(),
+                reason: error.to_string(),
+            })?;
+        Ok(Self { device, name, pool })
+    }
+
+    /// The tensor library's device.
+    pub fn device(&self) -> &Device {
+        &self.device
+    }
+
+    /// `cpu`, `cuda:0`…
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Instruction level of the kernels, for the outcome.
+    pub fn kernels(&self) -> String {
+        if self.device.is_cpu() {
+            cpu_level().to_owned()
+        } else {
+            self.name.clone()
+        }
+    }
+
+    /// What `wanted` means here.
+    ///
+    /// # Errors
+    /// `InvalidRequest` for a precision this device cannot compute in.
+    pub fn resolve_precision(&self, wanted: Precision) -> Result<Precision> {
+        match wanted {
+            Precision::Auto | Precision::F32 => Ok(Precision::F32),
+            Precision::Bf16 => Err(EngineError::invalid(
+                "precision",
+                format!("bf16 is not available on {}; use f32 or auto", self.name),
+            )),
+        }
+    }
+
+    /// Runs work on the compute threads, so that parallel loops inside use them and no others.
+    pub fn run<R: Send>(&self, work: impl FnOnce() -> R + Send) -> R {
+        self.pool.install(work)
+    }
+}
+
+/// Highest instruction level the tensor library's matrix products use on this machine.
+fn cpu_level() -> &'static str {
+    #[cfg(target_arch = "x86_64")]
+    {
+        if std::is_x86_feature_detected!("avx512f") {
+            return "avx512";
+        }
+        if std::is_x86_feature_detected!("avx2") && std::is_x86_feature_detected!("fma") {
+            return "avx2";
+        }
+    }
+    #[cfg(target_arch = "aarch64")]
+    {
+        return "neon";
+    }
+    #[cfg(not(target_arch = "aarch64"))]
+    "portable"
+}
+
+/// The interface must stay live on two cores: compute gives way to it.
+pub(crate) fn lower_priority() {
+    #[cfg(unix)]
+    {
+        // On Linux this moves the calling thread alone. Refusal costs smoothness, nothing else.
+        let _refused = rustix::process::nice(10).is_err();
+    }
+}
+
+fn open_device(wanted: &str) -> Result<(Device, String)> {
+    let (kind, ordinal) = match wanted.split_once(':') {
+        Some((kind, ordinal)) => {
+            let ordinal: usize = ordinal.parse().map_err(|_error: std::num::ParseIntError| {
+                EngineError::invalid("device", format!("“{ordinal}” is not a device number"))
+            })?;
+            (kind, ordinal)
+        }
+        None => (wanted, 0),
+    };
+    match kind {
+        "auto" => Ok(best_device()),
+        "cpu" => Ok((Device::Cpu, "cpu".to_owned())),
+        "cuda" => open_cuda(ordinal),
+        "metal" => open_metal(ordinal),
+        _ => Err(EngineError::invalid(
+            "device",
+            format!("“{wanted}” is unknown: use auto, cpu, cuda, cuda:N or metal"),
+        )),
+    }
+}
+
+fn best_device() -> (Device, String) {
+    open_cuda(0)
+        .or_else(|_| open_metal(0))
+        .unwrap_or_else(|_| (Device::Cpu, "cpu".to_owned()))
+}
+
+fn absent(kind: &str) -> EngineError {
+    EngineError::invalid(
+        "device",
+        format!("this build has no {kind} support: use cpu"),
+    )
+}
+
+#[cfg(feature = "cuda")]
+fn open_cuda(ordinal: usize) -> Result<(Device, String)> {
+    let device = Device::new_cuda(ordinal).map_err(|error| {
+        EngineError::invalid(
+            "device",
+            format!("CUDA device {ordinal} cannot be opened: {error}"),
+        )
+    })?;
+    Ok((device, format!("cuda:{ordinal}")))
+}
+
+#[cfg(not(feature = "cuda"))]
+fn open_cuda(_ordinal: usize) -> Result<(Device, String)> {
+    Err(absent("CUDA"))
+}
+
+#[cfg(feature = "metal")]
+fn open_metal(ordinal: usize) -> Result<(Device, String)> {
+    let device = Device::new_metal(ordinal).map_err(|error| {
+        EngineError::invalid(
+            "device",
+            format!("Metal device {ordinal} cannot be opened: {error}"),
+        )
+    })?;
+    Ok((device, "metal".to_owned()))
+}
+
+#[cfg(not(feature = "metal"))]
+fn open_metal(_ordinal: usize) -> Result<(Device, String)> {
+    Err(absent("Metal"))
+}

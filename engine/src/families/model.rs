@@ -1,0 +1,105 @@
+//! What every family gives: a loaded model behind one trait, and facts that can be read from its
+//! headers alone.
+
+use candle_core::Tensor;
+
+use crate::cancel::CancelToken;
+use crate::error::Result;
+use crate::latent::Latents;
+use crate::nn::Act;
+use crate::schedules::NoiseTable;
+
+/// What a model is, from its configuration files and headers.
+#[derive(Clone, Debug)]
+pub struct ModelFacts {
+    /// Native picture size, width and height in pixels.
+    pub native_px: [u32; 2],
+    /// Picture pixels per latent pixel: sizes are padded to a multiple of it.
+    pub factor: usize,
+    /// Channels of the latents.
+    pub latent_channels: usize,
+    /// Whether the network takes mask and masked picture beside the latents.
+    pub inpainting: bool,
+    /// Channels of the guidance embedding of distilled models, if any: they take the scale as an
+    /// input, so that one network call does.
+    pub guidance_channels: Option<usize>,
+    /// Tokens of text it reads, start and end marks included.
+    pub context: usize,
+    /// Noise levels, prediction type, sampling rules.
+    pub noise: NoiseTable,
+}
+
+/// An encoded prompt.
+#[derive(Clone, Debug)]
+pub struct Conditioning {
+    /// Text tokens (1, N, C).
+    pub tokens: Act,
+    /// Tokens of the text without marks, and how many the model reads.
+    pub count: (usize, usize),
+}
+
+/// A loaded model.
+pub trait Model: Send {
+    /// What it is.
+    fn facts(&self) -> &ModelFacts;
+    /// Things the user should know: unused tensors…
+    fn warnings(&self) -> &[String];
+    /// Encodes a prompt; what lies beyond the model's context is cut.
+    ///
+    /// # Errors
+    /// `Cancelled`, or `Compute` when the device fails.
+    fn encode_prompt(&self, text: &str, cancel: &CancelToken) -> Result<Conditioning>;
+    /// Raw predictions (1, C, h, w), one for each conditioning, in one network call. `extra`:
+    /// further input channels (1, E, h, w) of inpainting models. `guidance`: the scale, for models
+    /// distilled to take it.
+    ///
+    /// # Errors
+    /// `Cancelled`, or `Compute` when the device fails.
+    fn predict(&self, input: &NetworkInput<'_>, cancel: &CancelToken) -> Result<Vec<Latents>>;
+    /// Pictures to latents and back.
+    fn autoencoder(&self) -> &dyn Autoencoder;
+}
+
+/// One network call.
+pub struct NetworkInput<'a> {
+    /// Latents (1, C, h, w).
+    pub latents: &'a Latents,
+    /// Mask (1 channel, 1 = repaint) and masked picture's latents, (1, 1 + C, h, w).
+    pub extra: Option<&'a Tensor>,
+    /// The network's time input.
+    pub timestep: f64,
+    /// The prompts, one prediction each.
+    pub conditions: &'a [&'a Conditioning],
+    /// Guidance scale for models that take it as an input.
+    pub guidance: Option<f64>,
+}
+
+/// What an encoder says of a picture: a normal distribution, or a point.
+pub struct Moments {
+    /// (1, C, H/f, W/f), before the scaling factor.
+    pub mean: Tensor,
+    /// Standard deviation of the same shape; `None` where the encoder gives the latents themselves.
+    pub std: Option<Tensor>,
+}
+
+/// An autoencoder between pictures (B, 3, H, W), -1 to 1, and latents.
+pub trait Autoencoder: Send {
+    /// Channels of the latents.
+    fn latent_channels(&self) -> usize;
+    /// Picture pixels per latent pixel, a power of two.
+    fn factor(&self) -> usize;
+    /// The network's latents times this have unit variance.
+    fn scaling_factor(&self) -> f64;
+    /// Whether decoding is cheap enough for previews.
+    fn is_tiny(&self) -> bool;
+    /// Encodes a picture whose sides are multiples of [`Self::factor`].
+    ///
+    /// # Errors
+    /// `Cancelled`, or `Compute` when the device fails.
+    fn encode(&self, picture: &Act, cancel: &CancelToken) -> Result<Moments>;
+    /// Decodes latents (already divided by the scaling factor).
+    ///
+    /// # Errors
+    /// `Cancelled`, or `Compute` when the device fails.
+    fn decode(&self, latents: &Act, cancel: &CancelToken) -> Result<Act>;
+}

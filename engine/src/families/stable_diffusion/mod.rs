@@ -1,0 +1,258 @@
+//! Stable Diffusion 1.x and 2.x and their kin (Rombach et al. 2022): a CLIP text transformer, a
+//! UNet, an autoencoder, in the diffusers layout.
+
+mod autoencoder;
+mod autoencoder_kl;
+mod autoencoder_tiny;
+mod blocks;
+mod text;
+mod unet;
+mod unet_config;
+
+use candle_core::{Device, Tensor};
+
+use super::FamilySpec;
+use super::model::{Autoencoder, Conditioning, Model, ModelFacts, NetworkInput};
+use crate::cancel::CancelToken;
+use crate::error::{EngineError, Result};
+use crate::latent::Latents;
+use crate::nn::{Act, ops};
+use crate::prompt::tokenizer::Tokenizer;
+use crate::schedules::{NoiseTable, PipelineRules};
+use crate::weights::Weights;
+use crate::weights::files::ModelFiles;
+use autoencoder::AutoencoderConfig;
+use text::{TextConfig, TextEncoder};
+use unet::Unet;
+use unet_config::UnetConfig;
+
+/// The family.
+pub const SPEC: FamilySpec = FamilySpec {
+    id: "stable_diffusion",
+    label: "Stable Diffusion",
+    pipelines: &[
+        "StableDiffusionPipeline",
+        "StableDiffusionImg2ImgPipeline",
+        "StableDiffusionInpaintPipeline",
+        "LatentConsistencyModelPipeline",
+        "LatentConsistencyModelImg2ImgPipeline",
+    ],
+    inspect,
+    tokenizer,
+    load,
+};
+
+/// All configuration of a model, checked as a whole.
+struct Parts {
+    text: TextConfig,
+    unet: UnetConfig,
+    autoencoder: AutoencoderConfig,
+    facts: ModelFacts,
+}
+
+fn read_parts(files: &ModelFiles) -> Result<Parts> {
+    let text = TextConfig::read(files, "text_encoder")?;
+    let unet = UnetConfig::read(files)?;
+    let autoencoder = AutoencoderConfig::read(files)?;
+    let noise = read_noise(files)?;
+    let latent_channels = autoencoder.latent_channels();
+    let unfit = |found: String, remedy: &str| EngineError::UnsupportedModel {
+        path: files.label("unet/config.json"),
+        found,
+        remedy: remedy.to_owned(),
+    };
+    let inpainting = unet.in_channels == 2 * latent_channels + 1;
+    if unet.in_channels != latent_channels && !inpainting {
+        return Err(unfit(
+            format!("“in_channels” is {}", unet.in_channels),
+            &format!(
+                "with this autoencoder it must be {latent_channels}, or {} for inpainting",
+                2 * latent_channels + 1
+            ),
+        ));
+    }
+    if unet.out_channels != latent_channels {
+        return Err(unfit(
+            format!("“out_channels” is {}", unet.out_channels),
+            &format!("with this autoencoder it must be {latent_channels}"),
+        ));
+    }
+    if let Some(level) = unet
+        .levels
+        .iter()
+        .find(|level| level.context_channels != text.channels)
+    {
+        return Err(unfit(
+            format!("“cross_attention_dim” is {}", level.context_channels),
+            &format!("with this text encoder it must be {}", text.channels),
+        ));
+    }
+    let factor = autoencoder.factor();
+    let [height, width] = unet.sample_size.unwrap_or([64, 64]);
+    let side = |latent: usize| {
+        u32::try_from(latent * factor)
+            .unwrap_or(512)
+            .clamp(16, 4096)
+    };
+    let facts = ModelFacts {
+        native_px: [side(width), side(height)],
+        factor,
+        latent_channels,
+        inpainting,
+        guidance_channels: unet.guidance_channels,
+        context: text.context,
+        noise,
+    };
+    Ok(Parts {
+        text,
+        unet,
+        autoencoder,
+        facts,
+    })
+}
+
+fn read_noise(files: &ModelFiles) -> Result<NoiseTable> {
+    const FILE: &str = "scheduler/scheduler_config.json";
+    let path = files.label(FILE);
+    let text = String::from_utf8(files.open(FILE)?.read_all(1 << 20)?).map_err(|_not_utf8| {
+        EngineError::bad_file(&path, "not UTF-8 text", "copy the model folder again")
+    })?;
+    NoiseTable::parse(&path, &text, PipelineRules::StableDiffusion)
+}
+
+fn inspect(files: &ModelFiles) -> Result<ModelFacts> {
+    let parts = read_parts(files)?;
+    let cancel = CancelToken::default();
+    for folder in ["text_encoder", "unet", "vae"] {
+        Weights::open(files, folder, &cancel)?;
+    }
+    Tokenizer::read(files, "tokenizer", parts.text.context)?.check_rows(parts.text.vocabulary)?;
+    Ok(parts.facts)
+}
+
+fn tokenizer(files: &ModelFiles) -> Result<Tokenizer> {
+    let context = TextConfig::read(files, "text_encoder")?.context;
+    Tokenizer::read(files, "tokenizer", context)
+}
+
+fn load(files: &ModelFiles, device: &Device, cancel: &CancelToken) -> Result<Box<dyn Model>> {
+    let parts = read_parts(files)?;
+    let tokenizer = Tokenizer::read(files, "tokenizer", parts.text.context)?;
+    tokenizer.check_rows(parts.text.vocabulary)?;
+    let mut warnings = Vec::new();
+    let mut note_unused = |folder: &str, unused: Vec<String>| {
+        // The pooled output's projection belongs to the format and is of no use here.
+        let unused: Vec<_> = unused
+            .iter()
+            .filter(|name| !name.contains("text_projection"))
+            .collect();
+        if let Some(first) = unused.first() {
+            let count = unused.len();
+            warnings.push(format!(
+                "{folder}: {count} tensors are not used, the first is “{first}”"
+            ));
+        }
+    };
+    let text = {
+        let weights = Weights::open(files, "text_encoder", cancel)?;
+        let text = TextEncoder::load(parts.text, &weights.root(device))?;
+        note_unused("text_encoder", weights.unused());
+        text
+    };
+    let unet = {
+        let weights = Weights::open(files, "unet", cancel)?;
+        let unet = Unet::load(parts.unet, &weights.root(device))?;
+        note_unused("unet", weights.unused());
+        unet
+    };
+    let (autoencoder, unused) = parts.autoencoder.load(files, device, cancel)?;
+    note_unused("vae", unused);
+    Ok(Box::new(StableDiffusion {
+        tokenizer,
+        text,
+        unet,
+        autoencoder,
+        facts: parts.facts,
+        warnings,
+    }))
+}
+
+/// A loaded model.
+struct StableDiffusion {
+    tokenizer: Tokenizer,
+    text: TextEncoder,
+    unet: Unet,
+    autoencoder: Box<dyn Autoencoder>,
+    facts: ModelFacts,
+    warnings: Vec<String>,
+}
+
+impl Model for StableDiffusion {
+    fn facts(&self) -> &ModelFacts {
+        &self.facts
+    }
+
+    fn warnings(&self) -> &[String] {
+        &self.warnings
+    }
+
+    fn encode_prompt(&self, text: &str, cancel: &CancelToken) -> Result<Conditioning> {
+        let tokens = self.tokenizer.encode(text)?;
+        let count = (tokens.used, tokens.ids.len() - 2);
+        Ok(Conditioning {
+            tokens: self.text.encode(&tokens.ids, cancel)?,
+            count,
+        })
+    }
+
+    fn predict(&self, input: &NetworkInput<'_>, cancel: &CancelToken) -> Result<Vec<Latents>> {
+        let latents = input.latents.tensor();
+        let one = match input.extra {
+            Some(extra) => Tensor::cat(&[latents, extra], 1)?,
+            None => latents.clone(),
+        };
+        let count = input.conditions.len();
+        let x = Act::from_tensor(Tensor::cat(&vec![&one; count], 0)?);
+        let contexts: Vec<&Act> = input
+            .conditions
+            .iter()
+            .map(|condition| &condition.tokens)
+            .collect();
+        let context = ops::stack(&contexts)?;
+        let guidance = match (self.facts.guidance_channels, input.guidance) {
+            (Some(channels), Some(scale)) => {
+                let row = embed_guidance(scale, channels).repeat(count);
+                Some(Act::from_values(row, &[count, 1, channels], &x.device())?)
+            }
+            _ => None,
+        };
+        let y = self
+            .unet
+            .forward(&x, input.timestep, &context, guidance.as_ref(), cancel)?;
+        let y = y.to_tensor()?;
+        (0..count)
+            .map(|index| Ok(Latents::new(y.narrow(0, index, 1)?.contiguous()?)))
+            .collect()
+    }
+
+    fn autoencoder(&self) -> &dyn Autoencoder {
+        self.autoencoder.as_ref()
+    }
+}
+
+/// Sinusoidal embedding of `scale - 1` times 1000 (Meng et al. 2023; Luo et al. 2023).
+fn embed_guidance(scale: f64, channels: usize) -> Vec<f32> {
+    let half = channels / 2;
+    let rate = 10000_f64.ln() as f32 / (half.max(2) - 1) as f32;
+    let w = (scale as f32 - 1.0) * 1000.0;
+    let angles: Vec<f32> = (0..half)
+        .map(|index| w * (index as f32 * -rate).exp())
+        .collect();
+    let mut row: Vec<f32> = angles
+        .iter()
+        .map(|a| a.sin())
+        .chain(angles.iter().map(|a| a.cos()))
+        .collect();
+    row.resize(channels, 0.0);
+    row
+}

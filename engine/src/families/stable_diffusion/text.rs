@@ -1,0 +1,182 @@
+//! CLIP text transformer (Radford et al. 2021), as transformers' `CLIPTextModel`: tokens to the
+//! last hidden state after the final layer norm.
+
+use serde_json::json;
+
+use crate::cancel::CancelToken;
+use crate::error::Result;
+use crate::families::config::Config;
+use crate::nn::ops::{self, Activation};
+use crate::nn::{Act, Embedding, LayerNorm, Linear};
+use crate::weights::Scope;
+use crate::weights::files::ModelFiles;
+
+/// Sizes of a text transformer.
+#[derive(Clone, Debug)]
+pub struct TextConfig {
+    /// Rows of the token table.
+    pub vocabulary: usize,
+    /// Channels of a token.
+    pub channels: usize,
+    /// Channels inside the feed-forward layers.
+    pub inner: usize,
+    /// Transformer layers.
+    pub layers: usize,
+    /// Attention heads.
+    pub heads: usize,
+    /// Tokens it reads, start and end marks included.
+    pub context: usize,
+    /// Pointwise function of the feed-forward layers.
+    pub activation: Activation,
+    /// Epsilon of the layer norms.
+    pub epsilon: f64,
+}
+
+impl TextConfig {
+    /// Reads `<folder>/config.json`.
+    ///
+    /// # Errors
+    /// `BadFile` for malformed fields, `UnsupportedModel` for ones this build cannot run.
+    pub fn read(files: &ModelFiles, folder: &str) -> Result<Self> {
+        let mut config = Config::read(files, &format!("{folder}/config.json"))?;
+        config.only("model_type", &[json!("clip_text_model")])?;
+        let activation = match config.text("hidden_act", "quick_gelu")?.as_str() {
+            "quick_gelu" => Activation::QuickGelu,
+            "gelu" => Activation::Gelu,
+            other => return Err(config.unsupported("hidden_act", &json!(other))),
+        };
+        let this = Self {
+            vocabulary: config.count("vocab_size", 49408)?,
+            channels: config.count("hidden_size", 512)?,
+            inner: config.count("intermediate_size", 2048)?,
+            layers: config.count("num_hidden_layers", 12)?,
+            heads: config.count("num_attention_heads", 8)?,
+            context: config.count("max_position_embeddings", 77)?,
+            activation,
+            epsilon: config.number("layer_norm_eps", 1e-5)?,
+        };
+        if this.channels % this.heads != 0 {
+            return Err(config.bad("num_attention_heads", "must divide hidden_size"));
+        }
+        if this.context < 3 {
+            return Err(config.bad("max_position_embeddings", "must be at least 3"));
+        }
+        // Training, housekeeping, and the pooled output that Stable Diffusion 1 and 2 do not use.
+        config.skip(&[
+            "architectures",
+            "attention_dropout",
+            "dropout",
+            "dtype",
+            "torch_dtype",
+            "transformers_version",
+            "initializer_factor",
+            "initializer_range",
+            "projection_dim",
+            "bos_token_id",
+            "eos_token_id",
+            "pad_token_id",
+            "gradient_checkpointing",
+            "use_cache",
+            "hidden_act",
+            "return_dict",
+            "tie_word_embeddings",
+            "is_encoder_decoder",
+            "is_decoder",
+            "chunk_size_feed_forward",
+            "output_attentions",
+            "output_hidden_states",
+            "problem_type",
+            "id2label",
+            "label2id",
+        ]);
+        config.finish()?;
+        Ok(this)
+    }
+}
+
+/// The loaded transformer.
+pub struct TextEncoder {
+    tokens: Embedding,
+    positions: Embedding,
+    layers: Vec<Layer>,
+    last_norm: LayerNorm,
+    config: TextConfig,
+}
+
+struct Layer {
+    norm_1: LayerNorm,
+    query: Linear,
+    key: Linear,
+    value: Linear,
+    out: Linear,
+    norm_2: LayerNorm,
+    up: Linear,
+    down: Linear,
+}
+
+impl TextEncoder {
+    /// Loads the weights, with or without the prefix `text_model.` of older files.
+    ///
+    /// # Errors
+    /// As [`Scope::tensor`].
+    pub fn load(config: TextConfig, root: &Scope<'_>) -> Result<Self> {
+        let nested = root.has("text_model.final_layer_norm.weight");
+        let scope = if nested {
+            root.at("text_model")
+        } else {
+            root.clone()
+        };
+        let (width, epsilon) = (config.channels, config.epsilon);
+        let embeddings = scope.at("embeddings");
+        embeddings.ignore("position_ids");
+        let table = |name: &str, rows| Embedding::load(&embeddings.at(name), rows, width);
+        let layers = (0..config.layers).map(|index| {
+            let scope = scope.at("encoder.layers").at(index);
+            let attention = scope.at("self_attn");
+            let square = |name: &str| Linear::load(&attention.at(name), [width, width]);
+            Ok(Layer {
+                norm_1: LayerNorm::load(&scope.at("layer_norm1"), width, epsilon)?,
+                query: square("q_proj")?,
+                key: square("k_proj")?,
+                value: square("v_proj")?,
+                out: square("out_proj")?,
+                norm_2: LayerNorm::load(&scope.at("layer_norm2"), width, epsilon)?,
+                up: Linear::load(&scope.at("mlp.fc1"), [width, config.inner])?,
+                down: Linear::load(&scope.at("mlp.fc2"), [config.inner, width])?,
+            })
+        });
+        Ok(Self {
+            tokens: table("token_embedding", config.vocabulary)?,
+            positions: table("position_embedding", config.context)?,
+            layers: layers.collect::<Result<_>>()?,
+            last_norm: LayerNorm::load(&scope.at("final_layer_norm"), width, epsilon)?,
+            config,
+        })
+    }
+
+    /// Sizes.
+    pub fn config(&self) -> &TextConfig {
+        &self.config
+    }
+
+    /// Token ids (at most `context`) to hidden states (1, N, channels).
+    ///
+    /// # Errors
+    /// `Cancelled`, or `Compute` when the device fails.
+    pub fn encode(&self, ids: &[u32], cancel: &CancelToken) -> Result<Act> {
+        let tokens = ops::embed(ids, &self.tokens)?;
+        let mut x = ops::add(&tokens, &ops::first_rows(&self.positions, ids.len())?)?;
+        for layer in &self.layers {
+            cancel.check()?;
+            let y = ops::layer_norm(&x, &layer.norm_1)?;
+            let (q, k) = (ops::linear(&y, &layer.query)?, ops::linear(&y, &layer.key)?);
+            let v = ops::linear(&y, &layer.value)?;
+            let y = ops::attention(&q, &k, &v, self.config.heads, true)?;
+            x = ops::add(&x, &ops::linear(&y, &layer.out)?)?;
+            let y = ops::layer_norm(&x, &layer.norm_2)?;
+            let y = ops::activate(&ops::linear(&y, &layer.up)?, self.config.activation)?;
+            x = ops::add(&x, &ops::linear(&y, &layer.down)?)?;
+        }
+        ops::layer_norm(&x, &self.last_norm)
+    }
+}

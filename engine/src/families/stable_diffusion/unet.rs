@@ -1,0 +1,306 @@
+//! The UNet of Stable Diffusion 1 and 2 (Ronneberger et al. 2015; Rombach et al. 2022), as diffusers'
+//! `UNet2DConditionModel`.
+
+use super::blocks::{Norms, ResnetBlock, SpatialTransformer, TransformerSpec};
+use super::unet_config::{Level, Middle, UnetConfig};
+use crate::cancel::CancelToken;
+use crate::error::Result;
+use crate::nn::ops::{self, Activation};
+use crate::nn::{Act, Conv2d, GroupNorm, Linear, Padding};
+use crate::weights::Scope;
+
+/// A residual block with the transformer after it, where the level has attention.
+type Pair = (ResnetBlock, Option<SpatialTransformer>);
+
+struct Down {
+    pairs: Vec<Pair>,
+    downsample: Option<Conv2d>,
+}
+
+struct Up {
+    pairs: Vec<Pair>,
+    upsample: Option<Conv2d>,
+}
+
+struct Mid {
+    first: ResnetBlock,
+    rest: Option<(SpatialTransformer, ResnetBlock)>,
+}
+
+/// The loaded network.
+pub struct Unet {
+    config: UnetConfig,
+    conv_in: Conv2d,
+    time_1: Linear,
+    time_2: Linear,
+    time_guidance: Option<Linear>,
+    down: Vec<Down>,
+    mid: Option<Mid>,
+    up: Vec<Up>,
+    norm_out: GroupNorm,
+    conv_out: Conv2d,
+}
+
+impl Unet {
+    /// Loads the weights under diffusers' names.
+    ///
+    /// # Errors
+    /// As [`Scope::tensor`].
+    pub fn load(config: UnetConfig, root: &Scope<'_>) -> Result<Self> {
+        let first = config.levels[0].channels;
+        let time = config.time_channels;
+        let embedding = root.at("time_embedding");
+        let time_guidance = config
+            .guidance_channels
+            .map(|from| Linear::load_without_bias(&embedding.at("cond_proj"), [from, first]))
+            .transpose()?;
+        Ok(Self {
+            conv_in: Conv2d::load(
+                &root.at("conv_in"),
+                [config.in_channels, first],
+                config.kernel_in,
+            )?,
+            time_1: Linear::load(&embedding.at("linear_1"), [first, time])?,
+            time_2: Linear::load(&embedding.at("linear_2"), [time, time])?,
+            time_guidance,
+            down: load_down(&config, root)?,
+            mid: load_mid(&config, root)?,
+            up: load_up(&config, root)?,
+            norm_out: GroupNorm::load(
+                &root.at("conv_norm_out"),
+                first,
+                config.groups,
+                config.epsilon,
+            )?,
+            conv_out: Conv2d::load(
+                &root.at("conv_out"),
+                [first, config.out_channels],
+                config.kernel_out,
+            )?,
+            config,
+        })
+    }
+
+    /// Sizes.
+    pub fn config(&self) -> &UnetConfig {
+        &self.config
+    }
+
+    /// The raw prediction (B, out, h, w) for `x` (B, in, h, w), a timestep (0 to 999, may be
+    /// fractional), text tokens `context` (B, M, C), and, for models distilled with it, the guidance
+    /// embedding (B, 1, guidance channels).
+    ///
+    /// # Errors
+    /// `Cancelled`, or `Compute` when shapes do not fit or the device fails.
+    pub fn forward(
+        &self,
+        x: &Act,
+        timestep: f64,
+        context: &Act,
+        guidance: Option<&Act>,
+        cancel: &CancelToken,
+    ) -> Result<Act> {
+        let time = self.embed_time(timestep, guidance, x)?;
+        let x = if self.config.center_input {
+            ops::affine(x, 2.0, -1.0)?
+        } else {
+            x.clone()
+        };
+        let mut x = ops::conv2d(&x, &self.conv_in)?;
+        let mut skips = vec![x.clone()];
+        for down in &self.down {
+            for pair in &down.pairs {
+                x = forward_pair(pair, &x, &time, context, cancel)?;
+                skips.push(x.clone());
+            }
+            if let Some(conv) = &down.downsample {
+                x = ops::conv2d(&x, conv)?;
+                skips.push(x.clone());
+            }
+        }
+        if let Some(mid) = &self.mid {
+            cancel.check()?;
+            x = mid.first.forward(&x, Some(&time))?;
+            if let Some((transformer, last)) = &mid.rest {
+                x = transformer.forward(&x, context, cancel)?;
+                x = last.forward(&x, Some(&time))?;
+            }
+        }
+        for up in &self.up {
+            for pair in &up.pairs {
+                if let Some(skip) = skips.pop() {
+                    x = ops::concat_channels(&x, &skip)?;
+                }
+                x = forward_pair(pair, &x, &time, context, cancel)?;
+            }
+            // To the size of the map it will meet: odd sizes were rounded up on the way down.
+            if let (Some(conv), Some(skip)) = (&up.upsample, skips.last()) {
+                x = ops::upsample_conv2d(&x, skip.size(), conv)?;
+            }
+        }
+        let x = ops::group_norm(&x, &self.norm_out, Some(Activation::Silu))?;
+        ops::conv2d(&x, &self.conv_out)
+    }
+
+    /// Sinusoidal embedding (Vaswani et al. 2017, section 3.5), then two layers, then the SiLU that
+    /// every residual block begins with: (B, 1, time channels). Always in f32: angles
+    /// rounded to half precision move the prediction by a percent.
+    fn embed_time(&self, timestep: f64, guidance: Option<&Act>, like: &Act) -> Result<Act> {
+        let channels = self.config.levels[0].channels;
+        let half = channels / 2;
+        // The reference's order of rounding: an angle of 999 magnifies the last bit.
+        let span = half as f32 - self.config.freq_shift as f32;
+        let frequency = |index: usize| (-(10000_f64.ln() as f32) * index as f32 / span).exp();
+        let angles: Vec<f32> = (0..half)
+            .map(|index| timestep as f32 * frequency(index))
+            .collect();
+        let (sin, cos) = (
+            angles.iter().map(|a| a.sin()),
+            angles.iter().map(|a| a.cos()),
+        );
+        let row: Vec<f32> = if self.config.flip_sin_to_cos {
+            cos.chain(sin).collect()
+        } else {
+            sin.chain(cos).collect()
+        };
+        let batch = like.batch();
+        let device = like.device();
+        let mut x = Act::from_values(row.repeat(batch), &[batch, 1, channels], &device)?;
+        if let (Some(layer), Some(guidance)) = (&self.time_guidance, guidance) {
+            x = ops::add(&x, &ops::linear(guidance, layer)?)?;
+        }
+        let x = ops::activate(&ops::linear(&x, &self.time_1)?, Activation::Silu)?;
+        ops::activate(&ops::linear(&x, &self.time_2)?, Activation::Silu)
+    }
+}
+
+fn forward_pair(
+    (resnet, transformer): &Pair,
+    x: &Act,
+    time: &Act,
+    context: &Act,
+    cancel: &CancelToken,
+) -> Result<Act> {
+    cancel.check()?;
+    let x = resnet.forward(x, Some(time))?;
+    match transformer {
+        Some(transformer) => transformer.forward(&x, context, cancel),
+        None => Ok(x),
+    }
+}
+
+fn load_pair(
+    config: &UnetConfig,
+    scope: &Scope<'_>,
+    index: usize,
+    channels: [usize; 2],
+    attention: Option<TransformerSpec>,
+) -> Result<Pair> {
+    let norms = Norms {
+        groups: config.groups,
+        epsilon: config.epsilon,
+    };
+    let time = Some(config.time_channels);
+    let resnet = ResnetBlock::load(&scope.at("resnets").at(index), channels, norms, time)?;
+    let transformer = attention
+        .map(|spec| SpatialTransformer::load(&scope.at("attentions").at(index), &spec))
+        .transpose()?;
+    Ok((resnet, transformer))
+}
+
+fn transformer_spec(config: &UnetConfig, level: &Level, depth: usize) -> TransformerSpec {
+    TransformerSpec {
+        channels: level.channels,
+        context_channels: level.context_channels,
+        heads: level.heads,
+        depth,
+        groups: config.groups,
+        linear_projection: config.linear_projection,
+    }
+}
+
+fn load_down(config: &UnetConfig, root: &Scope<'_>) -> Result<Vec<Down>> {
+    let mut from = config.levels[0].channels;
+    let last = config.levels.len() - 1;
+    let mut blocks = Vec::new();
+    for (index, level) in config.levels.iter().enumerate() {
+        let scope = root.at("down_blocks").at(index);
+        let spec = level
+            .attention_down
+            .then(|| transformer_spec(config, level, level.depth_down));
+        let mut pairs = Vec::new();
+        for layer in 0..level.layers {
+            pairs.push(load_pair(
+                config,
+                &scope,
+                layer,
+                [from, level.channels],
+                spec,
+            )?);
+            from = level.channels;
+        }
+        let downsample = (index < last)
+            .then(|| Conv2d::load(&scope.at("downsamplers.0.conv"), [from, from], 3))
+            .transpose()?
+            .map(|conv| conv.stride_2(Padding::downsampling(config.downsample_padding)));
+        blocks.push(Down { pairs, downsample });
+    }
+    Ok(blocks)
+}
+
+fn load_mid(config: &UnetConfig, root: &Scope<'_>) -> Result<Option<Mid>> {
+    let Some(level) = config
+        .levels
+        .last()
+        .filter(|_| config.middle != Middle::Absent)
+    else {
+        return Ok(None);
+    };
+    let scope = root.at("mid_block");
+    let channels = [level.channels; 2];
+    // The reference takes the last level's downward depth here.
+    let spec = (config.middle == Middle::CrossAttention)
+        .then(|| transformer_spec(config, level, level.depth_down));
+    let (first, transformer) = load_pair(config, &scope, 0, channels, spec)?;
+    let rest = match transformer {
+        Some(transformer) => Some((transformer, load_pair(config, &scope, 1, channels, None)?.0)),
+        None => None,
+    };
+    Ok(Some(Mid { first, rest }))
+}
+
+fn load_up(config: &UnetConfig, root: &Scope<'_>) -> Result<Vec<Up>> {
+    let levels = &config.levels;
+    let mut previous = levels[levels.len() - 1].channels;
+    let mut blocks = Vec::new();
+    for (index, (position, level)) in levels.iter().enumerate().rev().enumerate() {
+        let scope = root.at("up_blocks").at(index);
+        let below = levels[position.saturating_sub(1)].channels;
+        let spec = level
+            .attention_up
+            .then(|| transformer_spec(config, level, level.depth_up));
+        let mut pairs = Vec::new();
+        for layer in 0..=level.layers {
+            // The last block of a level meets the map from below the level's own blocks.
+            let skip = if layer == level.layers {
+                below
+            } else {
+                level.channels
+            };
+            let from = if layer == 0 { previous } else { level.channels };
+            pairs.push(load_pair(
+                config,
+                &scope,
+                layer,
+                [from + skip, level.channels],
+                spec,
+            )?);
+        }
+        previous = level.channels;
+        let upsample = (position > 0)
+            .then(|| Conv2d::load(&scope.at("upsamplers.0.conv"), [previous, previous], 3))
+            .transpose()?;
+        blocks.push(Up { pairs, upsample });
+    }
+    Ok(blocks)
+}

@@ -1,0 +1,10 @@
+//! Layers that all families share. Networks read like their PyTorch originals, but call only
+//! [`ops`], on activations ([`Act`]) whose memory and layout only `ops` knows: a faster path comes
+//! behind it without a change to any family.
+
+mod act;
+mod layers;
+pub mod ops;
+
+pub use act::Act;
+pub use layers::{Conv2d, Embedding, GroupNorm, LayerNorm, Linear, Padding};

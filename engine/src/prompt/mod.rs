@@ -1,0 +1,3 @@
+//! Prompts: text to tokens.
+
+pub mod tokenizer;

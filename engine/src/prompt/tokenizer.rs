@@ -1,0 +1,269 @@
+//! CLIP's byte-pair tokenizer (Radford et al. 2021), from `tokenizer.json` or from `vocab.json` and
+//! `merges.txt`. Only vocabulary and merges are taken from the files: splitting and normalising are
+//! CLIP's own, as in transformers, so that a file cannot bring rules of its own.
+
+use std::path::PathBuf;
+
+use serde_json::{Map, Value, json};
+
+use crate::error::{EngineError, Result};
+use crate::event::TokenCount;
+use crate::weights::files::ModelFiles;
+
+/// CLIP's pieces of text: marks, contractions, words, single digits, runs of other characters.
+const PIECES: &str =
+    r"<\|startoftext\|>|<\|endoftext\|>|'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+";
+const REMEDY: &str = "copy the model's tokenizer folder again";
+
+/// Text to token ids of a fixed length.
+pub struct Tokenizer {
+    inner: tokenizers::Tokenizer,
+    start: u32,
+    end: u32,
+    pad: u32,
+    length: usize,
+    largest_id: u32,
+    path: PathBuf,
+}
+
+/// A tokenised prompt.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tokens {
+    /// Start mark, text, end mark, padding: exactly the context's length.
+    pub ids: Vec<u32>,
+    /// Tokens of the text without marks, before it was cut.
+    pub used: usize,
+}
+
+impl Tokenizer {
+    /// Reads `<folder>/`, for a text encoder that reads `context` tokens, marks included.
+    ///
+    /// # Errors
+    /// `BadFile` when a file is missing or malformed.
+    pub fn read(files: &ModelFiles, folder: &str, context: usize) -> Result<Self> {
+        let (vocabulary, merges, path) = read_model(files, folder)?;
+        let bad = |problem: String| EngineError::bad_file(&path, problem, REMEDY);
+        let options = read_options(files, folder)?;
+        let token = |name: &str, default: &str| -> Result<(String, u32)> {
+            let content = token_content(options.get(name)).unwrap_or_else(|| default.to_owned());
+            let id = vocabulary.get(&content).and_then(Value::as_u64);
+            let id = id.and_then(|id| u32::try_from(id).ok());
+            let id =
+                id.ok_or_else(|| bad(format!("{name} “{content}” is not in the vocabulary")))?;
+            Ok((content, id))
+        };
+        let (start_text, start) = token("bos_token", "<|startoftext|>")?;
+        let (end_text, end) = token("eos_token", "<|endoftext|>")?;
+        let (pad_text, pad) = token("pad_token", "<|endoftext|>")?;
+        let (unknown, _) = token("unk_token", "<|endoftext|>")?;
+        let length = options
+            .get("model_max_length")
+            .and_then(Value::as_u64)
+            .map_or(context, |length| {
+                usize::try_from(length).unwrap_or(usize::MAX).min(context)
+            });
+        if length < 3 {
+            return Err(bad("model_max_length is below 3".to_owned()));
+        }
+        let largest_id = vocabulary
+            .values()
+            .filter_map(Value::as_u64)
+            .max()
+            .unwrap_or(0);
+        let largest_id =
+            u32::try_from(largest_id).map_err(|_| bad("an id is too large".to_owned()))?;
+
+        let mut specials: Vec<(String, u32)> = Vec::new();
+        for special in [(start_text, start), (end_text, end), (pad_text, pad)] {
+            // A pad token that is an ordinary one (SD 2 pads with “!”) is still cut out of the text
+            // first, as the reference does.
+            if !specials.contains(&special) {
+                specials.push(special);
+            }
+        }
+        let definition = definition(&vocabulary, &merges, &unknown, &specials);
+        let inner = serde_json::from_value::<tokenizers::Tokenizer>(definition)
+            .map_err(|error| bad(format!("vocabulary and merges do not fit ({error})")))?;
+        Ok(Self {
+            inner,
+            start,
+            end,
+            pad,
+            length,
+            largest_id,
+            path,
+        })
+    }
+
+    /// # Errors
+    /// `BadFile` when an id is beyond a text encoder's table of `rows`.
+    pub fn check_rows(&self, rows: usize) -> Result<()> {
+        if (self.largest_id as usize) < rows {
+            return Ok(());
+        }
+        Err(EngineError::bad_file(
+            &self.path,
+            format!(
+                "ids go up to {}, but the text encoder knows {rows}",
+                self.largest_id
+            ),
+            "tokenizer and text encoder must come from one model: copy both again",
+        ))
+    }
+
+    /// Token ids of exactly the context's length; text beyond it is cut.
+    ///
+    /// # Errors
+    /// `Compute` when the tokenizer library fails.
+    pub fn encode(&self, text: &str) -> Result<Tokens> {
+        let encoding = self
+            .inner
+            .encode(text, false)
+            .map_err(|error| EngineError::Compute {
+                op: "tokenizer".to_owned(),
+                reason: error.to_string(),
+            })?;
+        let used = encoding.get_ids().len();
+        let room = self.length - 2;
+        let mut ids = Vec::with_capacity(self.length);
+        ids.push(self.start);
+        ids.extend(encoding.get_ids().iter().take(room));
+        ids.push(self.end);
+        ids.resize(self.length, self.pad);
+        Ok(Tokens { ids, used })
+    }
+
+    /// How long a prompt is.
+    ///
+    /// # Errors
+    /// `Compute` when the tokenizer library fails.
+    pub fn count(&self, text: &str) -> Result<TokenCount> {
+        let used = self.encode(text)?.used;
+        Ok(TokenCount {
+            used: used as u32,
+            limit: (self.length - 2) as u32,
+        })
+    }
+}
+
+/// Vocabulary, merges, and the file that holds them.
+fn read_model(files: &ModelFiles, folder: &str) -> Result<(Map<String, Value>, Value, PathBuf)> {
+    let whole = format!("{folder}/tokenizer.json");
+    let path = files.label(&whole);
+    let bad = |path: &PathBuf, problem: &str| EngineError::bad_file(path, problem, REMEDY);
+    if !files.exists(&whole) {
+        let vocab = format!("{folder}/vocab.json");
+        let path = files.label(&vocab);
+        let vocabulary = serde_json::from_slice(&files.tokenizer_file(&vocab)?)
+            .map_err(|error| bad(&path, &format!("not a JSON object ({error})")))?;
+        let merges = files.tokenizer_file(&format!("{folder}/merges.txt"))?;
+        let merges = String::from_utf8(merges).map_err(|_| {
+            bad(
+                &files.label(&format!("{folder}/merges.txt")),
+                "not UTF-8 text",
+            )
+        })?;
+        let merges = merges
+            .lines()
+            .filter(|line| !line.starts_with("#version") && !line.trim().is_empty())
+            .map(|line| Value::from(line.trim_end()))
+            .collect();
+        return Ok((vocabulary, merges, path));
+    }
+    let mut root: Map<String, Value> = serde_json::from_slice(&files.tokenizer_file(&whole)?)
+        .map_err(|error| bad(&path, &format!("not a JSON object ({error})")))?;
+    let added = root.remove("added_tokens");
+    let mut model = match root.remove("model") {
+        Some(Value::Object(model)) => model,
+        _ => return Err(bad(&path, "“model” is missing")),
+    };
+    let suffix = model.get("end_of_word_suffix").and_then(Value::as_str);
+    if suffix != Some("</w>") {
+        return Err(bad(
+            &path,
+            "not a CLIP tokenizer (no byte pairs with “</w>”)",
+        ));
+    }
+    let (Some(Value::Object(mut vocabulary)), Some(merges)) =
+        (model.remove("vocab"), model.remove("merges"))
+    else {
+        return Err(bad(&path, "“vocab” or “merges” is missing"));
+    };
+    // Marks may stand beside the vocabulary instead of in it.
+    for token in added
+        .as_ref()
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten()
+    {
+        if let (Some(content), Some(id)) = (token_content(Some(token)), token.get("id")) {
+            vocabulary.entry(content).or_insert_with(|| id.clone());
+        }
+    }
+    Ok((vocabulary, merges, path))
+}
+
+/// `tokenizer_config.json` over `special_tokens_map.json`; both may be absent.
+fn read_options(files: &ModelFiles, folder: &str) -> Result<Map<String, Value>> {
+    let mut options = Map::new();
+    for name in ["special_tokens_map.json", "tokenizer_config.json"] {
+        let relative = format!("{folder}/{name}");
+        if files.exists(&relative) {
+            options.extend(
+                files
+                    .config(&relative)?
+                    .into_iter()
+                    .filter(|(_, value)| !value.is_null()),
+            );
+        }
+    }
+    Ok(options)
+}
+
+/// A token as a text or as `{"content": text}`.
+fn token_content(value: Option<&Value>) -> Option<String> {
+    let value = value?;
+    value
+        .as_str()
+        .or_else(|| value.get("content")?.as_str())
+        .map(str::to_owned)
+}
+
+fn definition(
+    vocabulary: &Map<String, Value>,
+    merges: &Value,
+    unknown: &str,
+    specials: &[(String, u32)],
+) -> Value {
+    let added: Vec<Value> = specials
+        .iter()
+        .map(|(content, id)| {
+            json!({
+                "id": id, "content": content, "single_word": false, "lstrip": false,
+                "rstrip": false, "normalized": false, "special": true,
+            })
+        })
+        .collect();
+    json!({
+        "version": "1.0",
+        "truncation": null,
+        "padding": null,
+        "added_tokens": added,
+        "normalizer": {"type": "Sequence", "normalizers": [
+            {"type": "NFC"},
+            {"type": "Replace", "pattern": {"Regex": r"\s+"}, "content": " "},
+            {"type": "Lowercase"},
+        ]},
+        "pre_tokenizer": {"type": "Sequence", "pretokenizers": [
+            {"type": "Split", "pattern": {"Regex": PIECES}, "behavior": "Removed", "invert": true},
+            {"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": true},
+        ]},
+        "post_processor": null,
+        "decoder": null,
+        "model": {
+            "type": "BPE", "dropout": null, "unk_token": unknown, "continuing_subword_prefix": "",
+            "end_of_word_suffix": "</w>", "fuse_unk": false, "byte_fallback": false,
+            "ignore_merges": false, "vocab": vocabulary, "merges": merges,
+        },
+    })
+}

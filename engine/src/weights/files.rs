@@ -1,0 +1,278 @@
+//! Where a model's bytes come from: a folder on disk or the program itself. All reads are
+//! positional and bounded; user files are never memory-mapped (a file truncated or unplugged
+//! meanwhile would kill the process).
+
+use std::collections::BTreeSet;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::engine::EmbeddedModel;
+use crate::error::{EngineError, Result};
+
+/// Limit for configuration files; real ones have a few kilobytes.
+const CONFIG_LIMIT_BYTES: u64 = 4 << 20;
+/// Limit for tokenizer files; the largest published ones have about 30 MB.
+const TOKENIZER_LIMIT_BYTES: u64 = 64 << 20;
+
+/// The files of one model, by path relative to its folder (`/` as separator). Remembers which were
+/// opened: those are what the model's hash covers.
+#[derive(Clone, Debug)]
+pub struct ModelFiles {
+    place: Place,
+    opened: Arc<Mutex<BTreeSet<String>>>,
+}
+
+#[derive(Clone, Debug)]
+enum Place {
+    Folder(PathBuf),
+    Embedded(EmbeddedModel),
+}
+
+impl ModelFiles {
+    /// A folder in the diffusers layout.
+    pub fn folder(path: impl Into<PathBuf>) -> Self {
+        Self {
+            place: Place::Folder(path.into()),
+            opened: Arc::default(),
+        }
+    }
+
+    /// A model carried inside the program.
+    pub fn embedded(model: EmbeddedModel) -> Self {
+        Self {
+            place: Place::Embedded(model),
+            opened: Arc::default(),
+        }
+    }
+
+    /// The folder; `None` for a model inside the program.
+    pub fn path(&self) -> Option<&Path> {
+        match &self.place {
+            Place::Folder(folder) => Some(folder),
+            Place::Embedded(_) => None,
+        }
+    }
+
+    /// Relative paths of the files opened so far, sorted.
+    pub fn opened(&self) -> Vec<String> {
+        self.opened
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .iter()
+            .cloned()
+            .collect()
+    }
+
+    /// A name for messages: the path on disk, or `built-in:id/path`.
+    pub fn label(&self, relative: &str) -> PathBuf {
+        match &self.place {
+            Place::Folder(folder) => folder.join(relative),
+            Place::Embedded(model) => PathBuf::from(format!("built-in:{}/{relative}", model.id)),
+        }
+    }
+
+    /// Whether the file is there.
+    pub fn exists(&self, relative: &str) -> bool {
+        match &self.place {
+            Place::Folder(folder) => folder.join(relative).is_file(),
+            Place::Embedded(model) => model.files.iter().any(|(name, _)| *name == relative),
+        }
+    }
+
+    /// Opens a file for positional reads.
+    ///
+    /// # Errors
+    /// `BadFile` when it is missing, `Io` when it cannot be opened.
+    pub fn open(&self, relative: &str) -> Result<ByteSource> {
+        let source = self.open_aside(relative)?;
+        let mut opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
+        opened.insert(relative.to_owned());
+        Ok(source)
+    }
+
+    /// As [`Self::open`], for files that decide no pixel: the model's hash does not cover them.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub fn open_aside(&self, relative: &str) -> Result<ByteSource> {
+        let label = self.label(relative);
+        match &self.place {
+            Place::Folder(_) => ByteSource::open(&label),
+            Place::Embedded(model) => model
+                .files
+                .iter()
+                .find(|(name, _)| *name == relative)
+                .map(|(_, bytes)| ByteSource {
+                    label: label.clone(),
+                    origin: Origin::Static(bytes),
+                })
+                .ok_or_else(|| missing(&label)),
+        }
+    }
+
+    /// A whole configuration file as JSON.
+    ///
+    /// # Errors
+    /// `BadFile` when it is missing, too large or not a JSON object.
+    pub fn config(&self, relative: &str) -> Result<serde_json::Map<String, serde_json::Value>> {
+        let bytes = self.open(relative)?.read_all(CONFIG_LIMIT_BYTES)?;
+        serde_json::from_slice(&bytes).map_err(|error| {
+            EngineError::bad_file(
+                self.label(relative),
+                format!("not a JSON object ({error})"),
+                "copy the file again from where the model came from",
+            )
+        })
+    }
+
+    /// A whole tokenizer file.
+    ///
+    /// # Errors
+    /// `BadFile` when it is missing or too large.
+    pub fn tokenizer_file(&self, relative: &str) -> Result<Vec<u8>> {
+        self.open(relative)?.read_all(TOKENIZER_LIMIT_BYTES)
+    }
+}
+
+fn missing(path: &Path) -> EngineError {
+    EngineError::bad_file(
+        path,
+        "the file is missing",
+        "copy the whole model folder again, with all its parts",
+    )
+}
+
+/// An open file or a piece of the program, read at positions.
+#[derive(Debug)]
+pub struct ByteSource {
+    label: PathBuf,
+    origin: Origin,
+}
+
+#[derive(Debug)]
+enum Origin {
+    File { file: File, len: u64 },
+    Static(&'static [u8]),
+}
+
+impl ByteSource {
+    /// Opens a regular file.
+    ///
+    /// # Errors
+    /// `BadFile` when it is missing or no regular file, `Io` when it cannot be opened.
+    pub fn open(path: &Path) -> Result<Self> {
+        let file = File::open(path).map_err(|error| match error.kind() {
+            std::io::ErrorKind::NotFound => missing(path),
+            _ => EngineError::io(path, "open", &error),
+        })?;
+        let facts = file
+            .metadata()
+            .map_err(|error| EngineError::io(path, "read", &error))?;
+        if !facts.is_file() {
+            return Err(EngineError::bad_file(
+                path,
+                "not a regular file",
+                "choose a model file",
+            ));
+        }
+        Ok(Self {
+            label: path.to_owned(),
+            origin: Origin::File {
+                file,
+                len: facts.len(),
+            },
+        })
+    }
+
+    /// The name for messages.
+    pub fn label(&self) -> &Path {
+        &self.label
+    }
+
+    /// Length in bytes when it was opened.
+    pub fn len(&self) -> u64 {
+        match &self.origin {
+            Origin::File { len, .. } => *len,
+            Origin::Static(bytes) => bytes.len() as u64,
+        }
+    }
+
+    /// Whether there are no bytes.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Fills `buffer` from byte `offset` on.
+    ///
+    /// # Errors
+    /// `BadFile` when the file ends before, `Io` when reading fails.
+    pub fn read_at(&self, offset: u64, buffer: &mut [u8]) -> Result<()> {
+        match &self.origin {
+            Origin::Static(bytes) => {
+                let part = usize::try_from(offset)
+                    .ok()
+                    .and_then(|start| bytes.get(start..start.checked_add(buffer.len())?))
+                    .ok_or_else(|| self.cut_short(offset, buffer.len()))?;
+                buffer.copy_from_slice(part);
+                Ok(())
+            }
+            Origin::File { file, .. } => read_exact_at(file, buffer, offset).map_err(|error| {
+                if error.kind() == std::io::ErrorKind::UnexpectedEof {
+                    self.cut_short(offset, buffer.len())
+                } else {
+                    EngineError::io(&self.label, "read", &error)
+                }
+            }),
+        }
+    }
+
+    /// The whole content, if it has at most `limit` bytes.
+    ///
+    /// # Errors
+    /// `BadFile` when it is larger or cut short, `Io` when reading fails.
+    pub fn read_all(&self, limit: u64) -> Result<Vec<u8>> {
+        if self.len() > limit {
+            return Err(EngineError::bad_file(
+                &self.label,
+                format!(
+                    "{} bytes, more than the {limit} such a file may have",
+                    self.len()
+                ),
+                "this is not the file its name says: copy it again",
+            ));
+        }
+        let mut buffer = vec![0; self.len() as usize];
+        self.read_at(0, &mut buffer)?;
+        Ok(buffer)
+    }
+
+    fn cut_short(&self, offset: u64, wanted: usize) -> EngineError {
+        EngineError::bad_file(
+            &self.label,
+            format!(
+                "the file ends before byte {}",
+                offset.saturating_add(wanted as u64)
+            ),
+            "it was cut off while copying: copy or download it again",
+        )
+    }
+}
+
+#[cfg(unix)]
+fn read_exact_at(file: &File, buffer: &mut [u8], offset: u64) -> std::io::Result<()> {
+    std::os::unix::fs::FileExt::read_exact_at(file, buffer, offset)
+}
+
+#[cfg(windows)]
+fn read_exact_at(file: &File, mut buffer: &mut [u8], mut offset: u64) -> std::io::Result<()> {
+    while !buffer.is_empty() {
+        let count = std::os::windows::fs::FileExt::seek_read(file, buffer, offset)?;
+        if count == 0 {
+            return Err(std::io::ErrorKind::UnexpectedEof.into());
+        }
+        buffer = &mut buffer[count..];
+        offset += count as u64;
+    }
+    Ok(())
+}

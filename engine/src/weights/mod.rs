@@ -1,0 +1,258 @@
+//! Weights on disk: bounded readers, one a file format, and the scoped access networks load from.
+
+pub mod files;
+pub mod safetensors;
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Display;
+use std::path::PathBuf;
+
+use candle_core::{Device, Tensor};
+use half::{bf16, f16};
+
+use crate::cancel::CancelToken;
+use crate::error::{EngineError, Result};
+use files::{ByteSource, ModelFiles};
+use safetensors::{ElementType, Entry};
+
+/// All tensors of one part of a model (its UNet, its text encoder…), from one file or from shards.
+pub struct Weights {
+    label: PathBuf,
+    shards: Vec<ByteSource>,
+    entries: BTreeMap<String, (usize, Entry)>,
+    used: RefCell<BTreeSet<String>>,
+    cancel: CancelToken,
+}
+
+/// File names that hold a part's weights, in order of preference, without folder.
+const STEMS: [&str; 2] = ["diffusion_pytorch_model", "model"];
+
+impl Weights {
+    /// Finds and opens the weights in a part's folder: `diffusion_pytorch_model` or `model`, plain
+    /// or `.fp16`, whole or sharded by an index file.
+    ///
+    /// # Errors
+    /// `BadFile` when there are none or a header is broken.
+    pub fn open(files: &ModelFiles, folder: &str, cancel: &CancelToken) -> Result<Self> {
+        for stem in STEMS {
+            for variant in ["", ".fp16"] {
+                let whole = format!("{folder}/{stem}{variant}.safetensors");
+                if files.exists(&whole) {
+                    let shards = vec![files.open(&whole)?];
+                    return Self::from_shards(files.label(&whole), shards, cancel);
+                }
+                let index = format!("{folder}/{stem}.safetensors.index{variant}.json");
+                if files.exists(&index) {
+                    return Self::from_index(files, folder, &index, cancel);
+                }
+            }
+        }
+        let stem = STEMS[usize::from(folder.starts_with("text"))];
+        Err(EngineError::bad_file(
+            files.label(&format!("{folder}/{stem}.safetensors")),
+            "the weights are missing",
+            "copy the whole model folder again; weights must be .safetensors files",
+        ))
+    }
+
+    fn from_index(
+        files: &ModelFiles,
+        folder: &str,
+        index: &str,
+        cancel: &CancelToken,
+    ) -> Result<Self> {
+        let label = files.label(index);
+        let bad = |problem: &str| {
+            EngineError::bad_file(
+                &label,
+                problem,
+                "copy the model's files again, all its shards",
+            )
+        };
+        let config = files.config(index)?;
+        let map = config.get("weight_map").and_then(|map| map.as_object());
+        let map = map.ok_or_else(|| bad("“weight_map” is missing"))?;
+        let names: BTreeSet<&str> = map.values().filter_map(|name| name.as_str()).collect();
+        let mut shards = Vec::new();
+        for name in names {
+            // A shard's name comes from a file: it must stay inside the folder.
+            if name.contains(['/', '\\']) || name.starts_with('.') {
+                return Err(bad("a shard's name leaves the folder"));
+            }
+            shards.push(files.open(&format!("{folder}/{name}"))?);
+        }
+        Self::from_shards(label, shards, cancel)
+    }
+
+    /// Opens shards that were found already. `label` names them in messages.
+    ///
+    /// # Errors
+    /// `BadFile` when a header is broken or two shards hold one tensor.
+    pub fn from_shards(
+        label: PathBuf,
+        shards: Vec<ByteSource>,
+        cancel: &CancelToken,
+    ) -> Result<Self> {
+        let mut entries = BTreeMap::new();
+        for (index, shard) in shards.iter().enumerate() {
+            for (name, entry) in safetensors::read_header(shard)? {
+                if entries.insert(name.clone(), (index, entry)).is_some() {
+                    return Err(EngineError::bad_file(
+                        shard.label(),
+                        format!("tensor “{name}” is in another shard too"),
+                        "copy the model's files again",
+                    ));
+                }
+            }
+        }
+        Ok(Self {
+            label,
+            shards,
+            entries,
+            used: RefCell::default(),
+            cancel: cancel.clone(),
+        })
+    }
+
+    /// Access from the top.
+    pub fn root<'a>(&'a self, device: &'a Device) -> Scope<'a> {
+        Scope {
+            weights: self,
+            prefix: String::new(),
+            device,
+        }
+    }
+
+    /// Tensor names that nobody asked for.
+    pub fn unused(&self) -> Vec<String> {
+        let used = self.used.borrow();
+        self.entries
+            .keys()
+            .filter(|name| !used.contains(*name))
+            .cloned()
+            .collect()
+    }
+
+    fn load(&self, name: &str, shape: &[usize], device: &Device) -> Result<Tensor> {
+        self.cancel.check()?;
+        let Some((shard, entry)) = self.entries.get(name) else {
+            return Err(EngineError::bad_file(
+                &self.label,
+                format!("tensor “{name}” is missing"),
+                "the weights do not fit the model's config.json: copy both from one source",
+            ));
+        };
+        let source = &self.shards[*shard];
+        if entry.shape != shape {
+            return Err(EngineError::bad_file(
+                source.label(),
+                format!(
+                    "tensor “{name}” has shape {:?} where {shape:?} is needed",
+                    entry.shape
+                ),
+                "the weights do not fit the model's config.json: copy both from one source",
+            ));
+        }
+        let mut bytes = vec![0; entry.len as usize];
+        source.read_at(entry.offset, &mut bytes)?;
+        self.used.borrow_mut().insert(name.to_owned());
+        let values = to_f32(&bytes, entry.element).ok_or_else(|| {
+            EngineError::bad_file(
+                source.label(),
+                format!("tensor “{name}” does not hold f64, f32, f16 or bf16 numbers"),
+                "choose a model saved with one of these",
+            )
+        })?;
+        if values.iter().any(|value| !value.is_finite()) {
+            return Err(EngineError::bad_file(
+                source.label(),
+                format!("tensor “{name}” holds infinite or undefined numbers"),
+                "the file is damaged or its training failed: choose another",
+            ));
+        }
+        Ok(Tensor::from_vec(values, shape, device)?)
+    }
+}
+
+fn to_f32(bytes: &[u8], element: ElementType) -> Option<Vec<f32>> {
+    fn each<const N: usize>(bytes: &[u8], read: impl Fn([u8; N]) -> f32) -> Vec<f32> {
+        bytes
+            .as_chunks::<N>()
+            .0
+            .iter()
+            .map(|chunk| read(*chunk))
+            .collect()
+    }
+    Some(match element {
+        ElementType::F64 => each(bytes, |bytes| f64::from_le_bytes(bytes) as f32),
+        ElementType::F32 => each(bytes, f32::from_le_bytes),
+        ElementType::F16 => each(bytes, |bytes| f16::from_le_bytes(bytes).to_f32()),
+        ElementType::Bf16 => each(bytes, |bytes| bf16::from_le_bytes(bytes).to_f32()),
+        ElementType::Other { .. } => return None,
+    })
+}
+
+/// Weights below a prefix, in PyTorch's dotted names.
+#[derive(Clone)]
+pub struct Scope<'a> {
+    weights: &'a Weights,
+    prefix: String,
+    device: &'a Device,
+}
+
+impl Scope<'_> {
+    /// One part further down.
+    #[must_use]
+    pub fn at(&self, part: impl Display) -> Self {
+        Self {
+            prefix: format!("{}{part}.", self.prefix),
+            ..self.clone()
+        }
+    }
+
+    /// Whether a tensor of that name is here.
+    pub fn has(&self, name: &str) -> bool {
+        self.weights
+            .entries
+            .contains_key(&format!("{}{name}", self.prefix))
+    }
+
+    /// A tensor as f32 on the device, of exactly that shape.
+    ///
+    /// # Errors
+    /// `BadFile` when it is missing, of another shape or type, or holds non-finite numbers.
+    pub fn tensor(&self, name: &str, shape: &[usize]) -> Result<Tensor> {
+        self.weights
+            .load(&format!("{}{name}", self.prefix), shape, self.device)
+    }
+
+    /// A tensor stored in any of these shapes (a linear layer as 1x1 convolution), given the first.
+    ///
+    /// # Errors
+    /// As [`Self::tensor`]; the first shape is the one named.
+    pub fn tensor_in(&self, name: &str, shapes: &[&[usize]]) -> Result<Tensor> {
+        let full = format!("{}{name}", self.prefix);
+        let stored = self
+            .weights
+            .entries
+            .get(&full)
+            .map(|(_, entry)| entry.shape.as_slice());
+        let shape = shapes
+            .iter()
+            .find(|shape| stored == Some(**shape))
+            .unwrap_or(&shapes[0]);
+        Ok(self
+            .weights
+            .load(&full, shape, self.device)?
+            .reshape(shapes[0])?)
+    }
+
+    /// Marks a tensor as known and not needed (buffers that some versions save).
+    pub fn ignore(&self, name: &str) {
+        self.weights
+            .used
+            .borrow_mut()
+            .insert(format!("{}{name}", self.prefix));
+    }
+}
