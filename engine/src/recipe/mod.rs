@@ -2,8 +2,26 @@
 //! while making it. One recipe is what a click makes, what the queue journals, what a file's
 //! metadata carries, what the command line reads and what the gallery searches.
 
+pub mod dialects;
+mod json;
+mod metadata;
+mod png_text;
+#[cfg(test)]
+mod tests;
+pub mod validate;
+
+#[cfg(test)]
+pub(crate) use tests::record as sample_record;
+
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+
+pub use json::MAX_JSON_BYTES;
+pub(crate) use metadata::peek_png;
+pub use metadata::{
+    Dialect, FoundRecord, PARAMETERS_KEYWORD, RECORD_KEYWORD, encode_png_with_record, read_record,
+    read_record_file,
+};
 
 /// Version of the format this build writes. A newer major version is refused with its reason;
 /// unknown fields of any version survive re-saving (they stay in [`Recipe::unknown`]).

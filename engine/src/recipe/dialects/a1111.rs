@@ -1,0 +1,375 @@
+//! A1111's text: prompt lines, `Negative prompt: ` lines, and a last line of `Key: value` pairs.
+//! The most widely read dialect, so every picture carries it; whoever reads it gets what A1111
+//! would have understood, with a note for each setting that has no counterpart here.
+
+use super::super::{
+    InpaintArea, MaskedContent, ModelRef, NoiseKind, PROMPT_REVISION, Precision, RECIPE_VERSION,
+    Recipe, Record, SAMPLER_REVISION,
+};
+
+/// Our sampler id, A1111's name, and the schedule that A1111 takes when it is left to choose.
+const SAMPLERS: &[(&str, &str, &str)] = &[
+    ("euler", "Euler", "model"),
+    ("euler_a", "Euler a", "model"),
+    ("heun", "Heun", "model"),
+    ("dpmpp_2m", "DPM++ 2M", "karras"),
+    ("dpmpp_2m_sde", "DPM++ 2M SDE", "exponential"),
+    ("ddim", "DDIM", "model"),
+    ("lcm", "LCM", "model"),
+];
+
+/// Our schedule id and A1111's name. A1111's “Uniform” walks the model's own timesteps.
+const SCHEDULES: &[(&str, &str)] = &[
+    ("model", "Uniform"),
+    ("karras", "Karras"),
+    ("exponential", "Exponential"),
+    ("simple", "Simple"),
+    ("sgm_uniform", "SGM Uniform"),
+];
+
+const CONTENTS: &[(MaskedContent, &str)] = &[
+    (MaskedContent::Original, "original"),
+    (MaskedContent::Fill, "fill"),
+    (MaskedContent::Noise, "latent noise"),
+    (MaskedContent::Nothing, "latent nothing"),
+];
+
+const NEGATIVE: &str = "Negative prompt:";
+
+/// A last line with fewer pairs is prompt text.
+const FEWEST_PAIRS: usize = 3;
+
+/// Longest key that is looked for, in letters.
+const LONGEST_KEY: usize = 64;
+
+/// Keys that say nothing about the pixels, or that are read elsewhere.
+const SILENT: &[&str] = &[
+    "Version",
+    "Model hash",
+    "VAE hash",
+    "Lora hashes",
+    "TI hashes",
+    "Init image hash",
+    "Schedule type",
+    "Masked area padding",
+    "Masked content",
+    "Mask blur",
+    "Inpaint area",
+    "User",
+];
+
+/// Writes a record as A1111 does, in its order of keys.
+pub fn write(record: &Record) -> String {
+    let recipe = &record.recipe;
+    let mut text = recipe.prompt.trim().to_owned();
+    let negative = recipe.negative_prompt.trim();
+    if !negative.is_empty() {
+        text.push_str(&format!("\n{NEGATIVE} {negative}"));
+    }
+    let sampler = SAMPLERS
+        .iter()
+        .find(|(id, ..)| *id == recipe.sampler)
+        .map_or(recipe.sampler.as_str(), |(_, name, _)| name);
+    let schedule = SCHEDULES
+        .iter()
+        .find(|(id, _)| *id == recipe.schedule)
+        .map_or(recipe.schedule.as_str(), |(_, name)| name);
+    let mut pairs = vec![
+        ("Steps", recipe.steps.to_string()),
+        ("Sampler", sampler.to_owned()),
+        ("Schedule type", schedule.to_owned()),
+        ("CFG scale", recipe.guidance.to_string()),
+        ("Seed", recipe.seed.to_string()),
+        ("Size", format!("{}x{}", recipe.width_px, recipe.height_px)),
+    ];
+    if let Some(hash) = recipe.model.sha256.as_deref().and_then(|h| h.get(..10)) {
+        pairs.push(("Model hash", hash.to_owned()));
+    }
+    pairs.push(("Model", recipe.model.id.clone()));
+    if let Some(start) = &recipe.start {
+        pairs.push(("Denoising strength", start.strength.to_string()));
+    }
+    let source = match recipe.noise_source {
+        NoiseKind::TorchCpu => "CPU",
+        NoiseKind::Philox => "NV",
+    };
+    pairs.push(("RNG", source.to_owned()));
+    if recipe.guidance_rescale != 0.0 {
+        pairs.push(("CFG Rescale", recipe.guidance_rescale.to_string()));
+    }
+    if let Some(inpaint) = recipe.start.as_ref().and_then(|s| s.inpaint.as_ref()) {
+        pairs.push(("Mask blur", inpaint.blur_px.to_string()));
+        if let InpaintArea::OnlyMasked { padding_px } = inpaint.area {
+            pairs.push(("Inpaint area", "Only masked".to_owned()));
+            pairs.push(("Masked area padding", padding_px.to_string()));
+        }
+        if let Some((_, name)) = CONTENTS.iter().find(|(kind, _)| *kind == inpaint.content)
+            && inpaint.content != MaskedContent::Original
+        {
+            pairs.push(("Masked content", (*name).to_owned()));
+        }
+    }
+    let build = format!("Pentimento {}", record.outcome.build);
+    pairs.push(("Version", build.trim().to_owned()));
+    let line: Vec<String> = pairs
+        .into_iter()
+        .map(|(key, value)| format!("{key}: {}", quoted(value)))
+        .collect();
+    text.push('\n');
+    text.push_str(&line.join(", "));
+    text
+}
+
+/// A1111 quotes what its own scanner would split.
+fn quoted(value: String) -> String {
+    if value.contains([',', ':', '\n', '"']) {
+        serde_json::Value::String(value).to_string()
+    } else {
+        value
+    }
+}
+
+/// Reads A1111's text. `size_px` is the picture's own size, used when the text names none. Returns
+/// the recipe and a note for each setting that could not be honoured; `None` when the text is
+/// another program's (it starts like JSON) or holds no settings.
+pub fn read(text: &str, size_px: [u32; 2]) -> Option<(Recipe, Vec<String>)> {
+    let text = text.trim();
+    if text.starts_with('{') {
+        return None;
+    }
+    let (body, last) = text.rsplit_once('\n').unwrap_or(("", text));
+    let pairs = pairs(last);
+    if pairs.len() < FEWEST_PAIRS {
+        return None;
+    }
+    let (prompt, negative_prompt) = prompts(body);
+    let mut notes = Vec::new();
+    let mut recipe = Recipe {
+        version: RECIPE_VERSION,
+        model: ModelRef::default(),
+        prompt,
+        negative_prompt,
+        width_px: size_px[0],
+        height_px: size_px[1],
+        seed: 0,
+        steps: 20,
+        guidance: 7.0,
+        guidance_rescale: 0.0,
+        sampler: "dpmpp_2m".to_owned(),
+        schedule: "model".to_owned(),
+        // A1111 leaves the key out for the graphics card's generator.
+        noise_source: NoiseKind::Philox,
+        precision: Precision::Auto,
+        start: None,
+        sampler_revision: SAMPLER_REVISION,
+        prompt_revision: PROMPT_REVISION,
+        unknown: serde_json::Map::new(),
+    };
+    let value = |key: &str| {
+        pairs
+            .iter()
+            .find(|(name, _)| name == key)
+            .map(|(_, value)| value.as_str())
+    };
+    for key in ["Steps", "Seed", "CFG scale", "Sampler"] {
+        if value(key).is_none() {
+            notes.push(format!("{key}: not in the file, a usual value was taken"));
+        }
+    }
+    if let Some(name) = value("Sampler") {
+        sampler(&mut recipe, name, &value, &mut notes);
+    }
+    for (key, value) in &pairs {
+        if let Some(note) = setting(&mut recipe, key, value) {
+            notes.push(format!("{key}: {note}"));
+        }
+    }
+    if recipe.prompt.contains("<lora:") {
+        notes.push("<lora:…>: add-ons in the prompt are not applied".to_owned());
+    }
+    Some((recipe, notes))
+}
+
+/// Sampler and schedule belong together: older files name both at once (“DPM++ 2M Karras”).
+fn sampler<'a>(
+    recipe: &mut Recipe,
+    name: &str,
+    value: &impl Fn(&str) -> Option<&'a str>,
+    notes: &mut Vec<String>,
+) {
+    let suffix = SCHEDULES
+        .iter()
+        .find_map(|(id, suffix)| Some((*id, name.strip_suffix(suffix)?.trim_end())))
+        .filter(|(_, stem)| !stem.is_empty());
+    let stem = suffix.map_or(name, |(_, stem)| stem);
+    let known = SAMPLERS
+        .iter()
+        .find(|(_, theirs, _)| theirs.eq_ignore_ascii_case(stem));
+    let automatic = match known {
+        Some((id, _, automatic)) => {
+            recipe.sampler = (*id).to_owned();
+            // Before 1.9 a bare name meant the model's own steps.
+            if value("Version").is_some_and(is_before_1_9) {
+                "model"
+            } else {
+                automatic
+            }
+        }
+        None => {
+            notes.push(format!(
+                "Sampler: “{name}” is not known here, DPM++ 2M is taken instead"
+            ));
+            "karras"
+        }
+    };
+    let schedule = value("Schedule type").filter(|name| !name.eq_ignore_ascii_case("automatic"));
+    recipe.schedule = match (schedule, suffix) {
+        (Some(name), _) => match SCHEDULES
+            .iter()
+            .find(|(_, theirs)| theirs.eq_ignore_ascii_case(name))
+        {
+            Some((id, _)) => (*id).to_owned(),
+            None => {
+                notes.push(format!(
+                    "Schedule type: “{name}” is not known here, {automatic} is taken instead"
+                ));
+                automatic.to_owned()
+            }
+        },
+        (None, Some((id, _))) => id.to_owned(),
+        (None, None) => automatic.to_owned(),
+    };
+}
+
+fn is_before_1_9(version: &str) -> bool {
+    let mut parts = version.strip_prefix('v').unwrap_or("").split('.');
+    let mut next = || parts.next().and_then(|part| part.parse::<u32>().ok());
+    matches!((next(), next()), (Some(1), Some(minor)) if minor < 9)
+}
+
+/// Puts one setting into the recipe; a note when it cannot be honoured.
+fn setting(recipe: &mut Recipe, key: &str, value: &str) -> Option<String> {
+    fn put<T: std::str::FromStr>(slot: &mut T, value: &str) -> Option<String> {
+        match value.parse() {
+            Ok(parsed) => {
+                *slot = parsed;
+                None
+            }
+            Err(_) => Some(format!("“{value}” is not understood")),
+        }
+    }
+    match key {
+        "Steps" => put(&mut recipe.steps, value),
+        "Seed" => put(&mut recipe.seed, value),
+        "CFG scale" => put(&mut recipe.guidance, value),
+        "CFG Rescale" => put(&mut recipe.guidance_rescale, value),
+        "Model" => put(&mut recipe.model.id, value),
+        "Size" => {
+            let size = value.split_once('x');
+            match size.map(|(w, h)| (w.trim().parse(), h.trim().parse())) {
+                Some((Ok(wide), Ok(high))) => {
+                    (recipe.width_px, recipe.height_px) = (wide, high);
+                    None
+                }
+                _ => Some(format!("“{value}” is not understood")),
+            }
+        }
+        "RNG" => match value {
+            "CPU" => {
+                recipe.noise_source = NoiseKind::TorchCpu;
+                None
+            }
+            "NV" | "GPU" => None,
+            other => Some(format!("“{other}” is not known here")),
+        },
+        "Sampler" => None,
+        "Denoising strength" => Some(format!(
+            "{value}; the start picture is not in the file, open it to repeat this"
+        )),
+        key if SILENT.contains(&key) => None,
+        _ => Some(format!("“{value}” has no counterpart here")),
+    }
+}
+
+/// Prompt and negative prompt, each line trimmed.
+fn prompts(body: &str) -> (String, String) {
+    let (mut prompt, mut negative) = (Vec::new(), Vec::new());
+    let mut in_negative = false;
+    for line in body.lines() {
+        let line = line.trim();
+        match line.strip_prefix(NEGATIVE) {
+            Some(rest) => {
+                in_negative = true;
+                negative.push(rest.trim());
+            }
+            None if in_negative => negative.push(line),
+            None => prompt.push(line),
+        }
+    }
+    (
+        prompt.join("\n").trim().to_owned(),
+        negative.join("\n").trim().to_owned(),
+    )
+}
+
+/// The `Key: value` pairs of a line; a value is JSON-quoted or reaches to the next comma. What does
+/// not look like a pair is skipped.
+fn pairs(line: &str) -> Vec<(String, String)> {
+    let mut found = Vec::new();
+    let mut rest = line;
+    while !rest.is_empty() {
+        let from_word = rest.trim_start_matches(|letter: char| !is_word(letter));
+        let Some((key, value)) = key(from_word) else {
+            // Not a key: go on behind this word.
+            rest = from_word.trim_start_matches(is_word);
+            continue;
+        };
+        let value = value.trim_start();
+        if let Some((text, after)) = quoted_value(value) {
+            found.push((key.to_owned(), text));
+            rest = after;
+        } else {
+            let (text, after) = value.split_once(',').unwrap_or((value, ""));
+            found.push((key.to_owned(), text.trim_end().to_owned()));
+            rest = after;
+        }
+    }
+    found
+}
+
+fn is_word(letter: char) -> bool {
+    letter.is_alphanumeric() || letter == '_'
+}
+
+/// Two or more letters of a key before a colon: key and what follows the colon.
+fn key(text: &str) -> Option<(&str, &str)> {
+    let end = text
+        .char_indices()
+        .take(LONGEST_KEY + 1)
+        .find(|(_, letter)| !(is_word(*letter) || matches!(letter, ' ' | '-' | '/')))?;
+    (end.1 == ':' && end.0 >= 2).then(|| (&text[..end.0], &text[end.0 + 1..]))
+}
+
+/// A JSON string that is followed by a comma or the end: its text and what follows the comma.
+fn quoted_value(value: &str) -> Option<(String, &str)> {
+    let inside = value.strip_prefix('"')?;
+    let mut escaped = false;
+    let end = inside.char_indices().find(|(_, letter)| {
+        let closes = *letter == '"' && !escaped;
+        escaped = *letter == '\\' && !escaped;
+        closes
+    })?;
+    let after = &inside[end.0 + 1..];
+    let after = match after.strip_prefix(',') {
+        Some(more) => more,
+        None if after.is_empty() => after,
+        None => return None,
+    };
+    let json = &value[..end.0 + 2];
+    let text = serde_json::from_str(json).unwrap_or_else(|_| inside[..end.0].to_owned());
+    Some((text, after))
+}
+
+#[cfg(test)]
+#[path = "a1111_tests.rs"]
+mod tests;

@@ -1,0 +1,3 @@
+//! Recipes as other programs write them, each dialect in a file.
+
+pub mod a1111;

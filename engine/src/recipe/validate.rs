@@ -1,0 +1,178 @@
+//! What a recipe may hold: every problem of every field, so that a form can mark them all at once.
+
+use std::ops::RangeInclusive;
+
+use super::{InpaintArea, RECIPE_VERSION, Recipe, Start};
+use crate::catalog::{Catalog, Choice};
+use crate::client::Request;
+use crate::error::{EngineError, Result};
+use crate::hash::is_sha256_hex;
+
+/// Sides of a picture, in pixels.
+pub const SIDE_PX: RangeInclusive<u32> = 16..=8192;
+/// Sampling steps.
+pub const STEPS: RangeInclusive<u32> = 1..=1000;
+/// Guidance scale.
+pub const GUIDANCE: RangeInclusive<f64> = 0.0..=100.0;
+/// Guidance rescale.
+pub const GUIDANCE_RESCALE: RangeInclusive<f64> = 0.0..=1.0;
+/// Gaussian blur of a mask, in pixels.
+pub const MASK_BLUR_PX: RangeInclusive<u32> = 0..=64;
+/// Surroundings of a masked area, in pixels.
+pub const PADDING_PX: RangeInclusive<u32> = 0..=256;
+/// Pictures of one request.
+pub const COUNT: RangeInclusive<u32> = 1..=1000;
+/// Longest prompt, in bytes.
+pub const MAX_PROMPT_BYTES: usize = 100_000;
+
+impl Recipe {
+    /// Checks every field against its range and the catalogue.
+    ///
+    /// # Errors
+    /// The first of [`Self::problems`].
+    pub fn validate(&self, catalog: &Catalog) -> Result<()> {
+        first(self.problems(catalog))
+    }
+
+    /// Everything that keeps this recipe from being run, each naming its field as in the JSON
+    /// (`width_px`, `start.strength`…). Empty when it can run. What only the files can tell (a mask of
+    /// another size than its picture) is found when the job reads them.
+    pub fn problems(&self, catalog: &Catalog) -> Vec<EngineError> {
+        let mut problems = Problems::default();
+        if self.version.major > RECIPE_VERSION.major {
+            problems.add(
+                "version",
+                "written by a newer version of the program: update to open it",
+            );
+        }
+        if catalog.find(&self.model.id).is_none() {
+            problems.0.push(EngineError::ModelNotFound {
+                wanted: self.model.id.clone(),
+                known: catalog.models.iter().map(|m| m.id.clone()).collect(),
+            });
+        }
+        for (field, text) in [
+            ("prompt", &self.prompt),
+            ("negative_prompt", &self.negative_prompt),
+        ] {
+            if text.len() > MAX_PROMPT_BYTES {
+                problems.add(
+                    field,
+                    format!("{} bytes; at most {MAX_PROMPT_BYTES}", text.len()),
+                );
+            }
+        }
+        problems.range("width_px", self.width_px, &SIDE_PX);
+        problems.range("height_px", self.height_px, &SIDE_PX);
+        problems.range("steps", self.steps, &STEPS);
+        problems.range("guidance", self.guidance, &GUIDANCE);
+        problems.range("guidance_rescale", self.guidance_rescale, &GUIDANCE_RESCALE);
+        problems.choice("sampler", &self.sampler, &catalog.samplers);
+        problems.choice("schedule", &self.schedule, &catalog.schedules);
+        if let Some(start) = &self.start {
+            problems.start(start, self.steps);
+        }
+        problems.0
+    }
+}
+
+impl Request {
+    /// Checks the recipe, the count, and that every picture's seed exists.
+    ///
+    /// # Errors
+    /// The first of [`Self::problems`].
+    pub fn validate(&self, catalog: &Catalog) -> Result<()> {
+        first(self.problems(catalog))
+    }
+
+    /// As [`Recipe::problems`], with those of the request itself (`count`, `seed`).
+    pub fn problems(&self, catalog: &Catalog) -> Vec<EngineError> {
+        let mut problems = Problems(self.recipe.problems(catalog));
+        problems.range("count", self.count, &COUNT);
+        if self
+            .recipe
+            .seed
+            .checked_add(u64::from(self.count.saturating_sub(1)))
+            .is_none()
+        {
+            problems.add(
+                "seed",
+                format!(
+                    "{} is too large for {} pictures with seeds one apart",
+                    self.recipe.seed, self.count
+                ),
+            );
+        }
+        problems.0
+    }
+}
+
+fn first(problems: Vec<EngineError>) -> Result<()> {
+    problems.into_iter().next().map_or(Ok(()), Err)
+}
+
+#[derive(Default)]
+struct Problems(Vec<EngineError>);
+
+impl Problems {
+    fn add(&mut self, field: &str, why: impl Into<String>) {
+        self.0.push(EngineError::invalid(field, why));
+    }
+
+    /// A NaN lies in no range.
+    fn range<T: PartialOrd + std::fmt::Display>(
+        &mut self,
+        field: &str,
+        value: T,
+        range: &RangeInclusive<T>,
+    ) {
+        if !range.contains(&value) {
+            self.add(
+                field,
+                format!("{value} is outside of {} to {}", range.start(), range.end()),
+            );
+        }
+    }
+
+    /// An empty list means that the catalogue is not read yet; the run looks again.
+    fn choice(&mut self, field: &str, id: &str, choices: &[Choice]) {
+        if !choices.is_empty() && !choices.iter().any(|choice| choice.id == id) {
+            let known: Vec<&str> = choices.iter().map(|choice| choice.id.as_str()).collect();
+            self.add(
+                field,
+                format!("“{id}” is not known; choose one of {}", known.join(", ")),
+            );
+        }
+    }
+
+    fn hash(&mut self, field: &str, hash: &str) {
+        if !is_sha256_hex(hash) {
+            self.add(field, format!("“{hash}” is no SHA-256 in hex"));
+        }
+    }
+
+    fn start(&mut self, start: &Start, steps: u32) {
+        self.hash("start.picture", &start.picture);
+        let strength = start.strength;
+        if !(strength > 0.0 && strength <= 1.0) {
+            self.add(
+                "start.strength",
+                format!("{strength} is outside of 0 (exclusive) to 1"),
+            );
+        } else if STEPS.contains(&steps) && f64::from(steps) * strength < 1.0 {
+            self.add(
+                "start.strength",
+                format!(
+                    "{strength} of {steps} steps is less than one step; raise strength or steps"
+                ),
+            );
+        }
+        if let Some(inpaint) = &start.inpaint {
+            self.hash("start.inpaint.mask", &inpaint.mask);
+            self.range("start.inpaint.blur_px", inpaint.blur_px, &MASK_BLUR_PX);
+            if let InpaintArea::OnlyMasked { padding_px } = inpaint.area {
+                self.range("start.inpaint.area.padding_px", padding_px, &PADDING_PX);
+            }
+        }
+    }
+}
