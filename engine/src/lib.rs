@@ -12,6 +12,7 @@ pub mod families;
 pub mod guidance;
 pub mod hash;
 pub mod latent;
+pub mod library;
 pub mod mailbox;
 pub mod nn;
 pub mod noise;
