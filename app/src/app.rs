@@ -5,7 +5,8 @@ use pentimento_engine::client::EngineClient;
 use crate::canvas::{self, CanvasView};
 use crate::command::CommandSender;
 use crate::engine_link::EngineLink;
-use crate::studio::Studio;
+use crate::io::IoLink;
+use crate::studio::{Effect, Studio};
 use crate::textures::Textures;
 
 /// Where the window keeps its things.
@@ -24,23 +25,27 @@ pub struct StudioApp {
     commands: CommandSender,
     textures: Textures,
     canvas_view: CanvasView,
+    io: Option<IoLink>,
 }
 
 impl StudioApp {
     /// Builds the studio on an engine.
     pub fn new(
-        _ctx: &egui::Context,
+        ctx: &egui::Context,
         client: Box<dyn EngineClient>,
         _options: StudioOptions,
     ) -> Self {
         let mut studio = Studio::default();
         studio.catalog = client.catalog();
+        let waker = ctx.clone();
+        let io = IoLink::start(std::sync::Arc::new(move || waker.request_repaint()));
         Self {
             studio,
             engine: EngineLink::new(client),
             commands: CommandSender::default(),
             textures: Textures::default(),
             canvas_view: CanvasView::default(),
+            io: io.ok(),
         }
     }
 
@@ -51,18 +56,33 @@ impl StudioApp {
 
     fn apply_commands(&mut self) {
         for command in self.commands.drain() {
-            for effect in self.studio.apply(command) {
-                self.engine.run(effect);
+            let effects = self.studio.apply(command);
+            self.run_effects(effects);
+        }
+    }
+
+    fn run_effects(&self, effects: Vec<Effect>) {
+        for effect in effects {
+            match (effect, &self.io) {
+                (Effect::Io(task), Some(io)) => io.run(task),
+                (effect, _) => self.engine.run(effect),
             }
+        }
+    }
+
+    fn pump_io(&mut self) {
+        while let Some(reply) = self.io.as_ref().and_then(IoLink::poll) {
+            let effects = self.studio.on_io(reply);
+            self.run_effects(effects);
         }
     }
 }
 
 impl eframe::App for StudioApp {
     fn logic(&mut self, _ctx: &egui::Context, _frame: &mut eframe::Frame) {
-        for effect in self.engine.pump(&mut self.studio) {
-            self.engine.run(effect);
-        }
+        let effects = self.engine.pump(&mut self.studio);
+        self.run_effects(effects);
+        self.pump_io();
         self.apply_commands();
     }
 

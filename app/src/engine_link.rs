@@ -40,6 +40,8 @@ impl EngineLink {
                 let _refused = self.client.submit(*request);
             }
             Effect::CancelJob(job) => self.client.cancel(job),
+            // Carried out by the file threads.
+            Effect::Io(_) => {}
         }
     }
 }

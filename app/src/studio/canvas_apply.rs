@@ -1,0 +1,141 @@
+//! How the studio carries out canvas commands: each to the part of the state it concerns.
+
+use super::canvas_command::{CanvasCommand, FileCommand, ViewCommand};
+use super::document::{DocumentCommand, plane_of_picture};
+use super::edit::{Canvas, EditKind};
+use super::io_task::{Ask, IoReply, IoTask, Saved};
+use super::staging::Compare;
+use super::tiles::Plane;
+use super::{Effect, Studio};
+use crate::text::t;
+
+/// The newest wish of a menu or key for the view. The view compares `serial` to see a new one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ViewRequest {
+    /// Counts wishes.
+    pub serial: u64,
+    /// The newest.
+    pub command: Option<ViewCommand>,
+}
+
+impl Studio {
+    /// Carries a canvas command out.
+    pub(super) fn apply_canvas(&mut self, command: CanvasCommand) -> Vec<Effect> {
+        match command {
+            CanvasCommand::Open { picture, name } => {
+                // The loader refuses larger pictures with a reason; nothing else makes them.
+                if let Some(pixels) = plane_of_picture(&picture) {
+                    self.open_canvas(EditKind::Open, Canvas::new(name, pixels));
+                }
+                Vec::new()
+            }
+            CanvasCommand::Document(command) => {
+                self.apply_document(command);
+                Vec::new()
+            }
+            CanvasCommand::Staging(command) => {
+                if let Some(edit) = self.staging.apply(command, &self.tools) {
+                    self.document.apply(edit);
+                }
+                Vec::new()
+            }
+            CanvasCommand::SelectTool(id) => {
+                self.document.apply(DocumentCommand::EndStroke);
+                id.clone_into(&mut self.tools.tool);
+                Vec::new()
+            }
+            CanvasCommand::SetTools(tools) => {
+                self.tools = tools.clamped();
+                Vec::new()
+            }
+            CanvasCommand::View(command) => {
+                self.view_request = ViewRequest {
+                    serial: self.view_request.serial + 1,
+                    command: Some(command),
+                };
+                Vec::new()
+            }
+            CanvasCommand::File(command) => self.apply_file(command),
+        }
+    }
+
+    fn apply_document(&mut self, command: DocumentCommand) {
+        // Another picture: what was staged belongs to the one before.
+        if matches!(
+            command,
+            DocumentCommand::Open { .. } | DocumentCommand::Close
+        ) {
+            self.staging = super::staging::Staging::default();
+            self.apply_canvas(ViewCommand::Fit.into());
+        }
+        self.document.apply(command);
+    }
+
+    fn apply_file(&self, command: FileCommand) -> Vec<Effect> {
+        let canvas = self.document.canvas();
+        let task = match (command, canvas) {
+            (FileCommand::OpenDialog, _) => Some(IoTask::Ask(Ask::Picture)),
+            (FileCommand::OpenPicture(path), _) => Some(IoTask::Open(path)),
+            (FileCommand::PastePicture, _) => Some(IoTask::Paste),
+            (FileCommand::ShowInFolder(path), _) => Some(IoTask::ShowInFolder(path)),
+            (FileCommand::LoadMaskDialog, Some(canvas)) => Some(IoTask::Ask(Ask::Mask {
+                size_px: canvas.size_px(),
+            })),
+            (FileCommand::SaveMaskDialog, Some(canvas)) => Some(IoTask::Ask(Ask::Save {
+                pixels: Saved::Mask(canvas.mask.clone()),
+                name: format!("{}-mask", canvas.title),
+            })),
+            (FileCommand::SaveCopyDialog, _) => self.shown_picture().map(|(pixels, name)| {
+                IoTask::Ask(Ask::Save {
+                    pixels: Saved::Picture(pixels),
+                    name,
+                })
+            }),
+            (FileCommand::CopyPicture, _) => {
+                self.shown_picture().map(|(pixels, _)| IoTask::Copy(pixels))
+            }
+            (FileCommand::LoadMaskDialog | FileCommand::SaveMaskDialog, None) => None,
+        };
+        task.map(Effect::Io).into_iter().collect()
+    }
+
+    /// What the canvas shows, and its name: the staged result, else the document's picture.
+    fn shown_picture(&self) -> Option<(Plane<4>, String)> {
+        let canvas = self.document.canvas();
+        match self.staging.current() {
+            Some(result) if self.staging.compare() != Compare::Before || canvas.is_none() => {
+                Some((result.pixels.clone(), result.title()))
+            }
+            _ => canvas.map(|canvas| (canvas.picture.clone(), canvas.title.clone())),
+        }
+    }
+
+    /// Takes an answer of the file threads.
+    pub fn on_io(&mut self, reply: IoReply) -> Vec<Effect> {
+        match reply {
+            IoReply::Opened { path, pixels } => {
+                let name = path.file_stem().unwrap_or_default().to_string_lossy();
+                self.open_canvas(EditKind::Open, Canvas::new(name, pixels));
+            }
+            IoReply::Pasted(pixels) => {
+                self.open_canvas(EditKind::Paste, Canvas::new(t("pasted-picture"), pixels));
+            }
+            IoReply::MaskLoaded(mask) => self.document.apply(DocumentCommand::LoadMask(mask)),
+            IoReply::Saved(_)
+            | IoReply::Copied
+            | IoReply::NothingToPaste
+            | IoReply::NoClipboard(_)
+            | IoReply::NoFileManager(_)
+            | IoReply::Failed(_)
+            | IoReply::Busy => {}
+        }
+        Vec::new()
+    }
+
+    fn open_canvas(&mut self, kind: EditKind, canvas: Canvas) {
+        self.apply_document(DocumentCommand::Open {
+            kind,
+            canvas: Box::new(canvas),
+        });
+    }
+}

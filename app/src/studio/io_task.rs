@@ -1,0 +1,95 @@
+//! What the studio wants of files, dialogs and the clipboard, and what comes back. `io` carries the
+//! tasks out on its own threads.
+
+use std::path::PathBuf;
+
+use pentimento_engine::error::EngineError;
+
+use super::tiles::Plane;
+
+/// Pixels to write to a file.
+#[derive(Clone, Debug)]
+pub enum Saved {
+    /// A picture.
+    Picture(Plane<4>),
+    /// A mask, as a grey picture.
+    Mask(Plane<1>),
+}
+
+/// What a dialog asks for.
+#[derive(Clone, Debug)]
+pub enum Ask {
+    /// A picture to open.
+    Picture,
+    /// A picture to make the mask of a document of this size.
+    Mask {
+        /// `[width, height]` of the document.
+        size_px: [u32; 2],
+    },
+    /// A place to save pixels.
+    Save {
+        /// What to save.
+        pixels: Saved,
+        /// The suggested file name.
+        name: String,
+    },
+}
+
+/// Something to be done off the interface thread.
+#[derive(Clone, Debug)]
+pub enum IoTask {
+    /// Show a dialog, then do what it was for.
+    Ask(Ask),
+    /// Read a picture and open it.
+    Open(PathBuf),
+    /// Read a mask for a document of this size.
+    LoadMask {
+        /// The file.
+        path: PathBuf,
+        /// `[width, height]` of the document.
+        size_px: [u32; 2],
+    },
+    /// Write a PNG file.
+    Save {
+        /// Where.
+        path: PathBuf,
+        /// What.
+        pixels: Saved,
+    },
+    /// Put a picture on the clipboard.
+    Copy(Plane<4>),
+    /// Read the picture on the clipboard.
+    Paste,
+    /// Show a file in the system's file manager.
+    ShowInFolder(PathBuf),
+}
+
+/// What came of a task.
+#[derive(Clone, Debug)]
+pub enum IoReply {
+    /// A picture was read.
+    Opened {
+        /// Its file.
+        path: PathBuf,
+        /// Its pixels.
+        pixels: Plane<4>,
+    },
+    /// A mask was read.
+    MaskLoaded(Plane<1>),
+    /// A file was written.
+    Saved(PathBuf),
+    /// The picture is on the clipboard.
+    Copied,
+    /// The clipboard's picture.
+    Pasted(Plane<4>),
+    /// The clipboard holds no picture.
+    NothingToPaste,
+    /// The clipboard cannot be reached.
+    NoClipboard(String),
+    /// The file manager cannot be started.
+    NoFileManager(String),
+    /// A file could not be read or written.
+    Failed(EngineError),
+    /// Too many tasks wait; this one was not taken.
+    Busy,
+}
