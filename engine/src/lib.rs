@@ -16,6 +16,8 @@ pub mod library;
 pub mod mailbox;
 pub mod nn;
 pub mod noise;
+pub mod pipeline;
+pub mod preview;
 pub mod prompt;
 pub mod raster;
 pub mod recipe;

@@ -92,6 +92,8 @@ pub trait Autoencoder: Send {
     fn scaling_factor(&self) -> f64;
     /// Whether decoding is cheap enough for previews.
     fn is_tiny(&self) -> bool;
+    /// Whether encoding draws no random numbers ([`Moments::std`] is `None`).
+    fn is_deterministic(&self) -> bool;
     /// Encodes a picture whose sides are multiples of [`Self::factor`].
     ///
     /// # Errors

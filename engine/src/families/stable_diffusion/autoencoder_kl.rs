@@ -264,6 +264,10 @@ impl Autoencoder for KlAutoencoder {
         false
     }
 
+    fn is_deterministic(&self) -> bool {
+        false
+    }
+
     fn encode(&self, picture: &Act, cancel: &CancelToken) -> Result<Moments> {
         let encoder = &self.encoder;
         let mut x = ops::conv2d(picture, &encoder.conv_in)?;

@@ -227,6 +227,10 @@ impl Autoencoder for TinyAutoencoder {
         true
     }
 
+    fn is_deterministic(&self) -> bool {
+        true
+    }
+
     fn encode(&self, picture: &Act, cancel: &CancelToken) -> Result<Moments> {
         let x = ops::affine(picture, 0.5, 0.5)?;
         Ok(Moments {

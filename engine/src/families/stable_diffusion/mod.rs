@@ -1,13 +1,13 @@
 //! Stable Diffusion 1.x and 2.x and their kin (Rombach et al. 2022): a CLIP text transformer, a
 //! UNet, an autoencoder, in the diffusers layout.
 
-mod autoencoder;
-mod autoencoder_kl;
-mod autoencoder_tiny;
+pub mod autoencoder;
+pub mod autoencoder_kl;
+pub mod autoencoder_tiny;
 mod blocks;
-mod text;
-mod unet;
-mod unet_config;
+pub mod text;
+pub mod unet;
+pub mod unet_config;
 
 use candle_core::{Device, Tensor};
 

@@ -1,0 +1,154 @@
+//! The one loop: encode, denoise, decode, for every family, sampler and way of starting. Text to
+//! image, image to image and inpainting differ only in how the latents start ([`start`]) and in what
+//! the observer blends in after each step.
+
+mod denoise;
+pub mod fill;
+pub mod mask;
+pub mod paste;
+pub mod pixels;
+mod start;
+
+use std::time::{Duration, Instant};
+
+use candle_core::Device;
+
+use crate::cancel::CancelToken;
+use crate::error::Result;
+use crate::event::Stage;
+use crate::families::model::{Conditioning, Model};
+use crate::guidance::Guidance;
+use crate::latent::Latents;
+use crate::nn::Act;
+use crate::noise;
+use crate::preview::{LinearMap, Previewer};
+use crate::raster::{Mask, Picture};
+use crate::recipe::{NoiseKind, Recipe};
+use crate::samplers::{self, Trajectory, trajectory};
+use crate::schedules;
+use denoise::{GuidedDenoiser, RunObserver};
+use start::Start;
+
+/// Hears what a run does, while it does it.
+pub trait Listener {
+    /// A stage begins.
+    fn on_stage(&mut self, stage: Stage);
+    /// `step` of `steps` is done; sampling began `elapsed` ago.
+    fn on_step(&mut self, step: usize, steps: usize, elapsed: Duration);
+    /// A preview of what `bounds_px` (`[x, y, width, height]`) will hold; `decoded`: by the tiny
+    /// decoder.
+    fn on_preview(&mut self, step: usize, bounds_px: [u32; 4], picture: Picture, decoded: bool);
+}
+
+/// What a run needs besides its recipe.
+pub struct Inputs<'a> {
+    /// The loaded model.
+    pub model: &'a dyn Model,
+    /// Its device.
+    pub device: &'a Device,
+    /// The prompt, encoded.
+    pub prompt: &'a Conditioning,
+    /// The negative prompt, encoded; needed where guidance is on.
+    pub negative: &'a Conditioning,
+    /// Start picture, and mask of its size.
+    pub start: Option<(&'a Picture, Option<&'a Mask>)>,
+    /// Latents to RGB; `None`: no previews.
+    pub preview: Option<&'a LinearMap>,
+    /// Cost of decoding one preview, where known.
+    pub decode_cost: Option<Duration>,
+    /// The job's stop flag.
+    pub cancel: &'a CancelToken,
+}
+
+/// A finished picture.
+pub struct Rendered {
+    /// The pixels, of the recipe's size.
+    pub picture: Picture,
+    /// Share of the sampling time that went into previews, 0 to 1.
+    pub preview_share: f64,
+    /// Time of the last decode.
+    pub decode_time: Duration,
+    /// Of inpainting: whether all unpainted pixels were found unchanged.
+    pub unmasked_pixels_verified: Option<bool>,
+}
+
+/// Plans a recipe's run without a model in memory: the cheap half of the checks.
+///
+/// # Errors
+/// `InvalidRequest` for unknown ids, step counts or strengths that cannot be run.
+pub fn plan(recipe: &Recipe, table: &schedules::NoiseTable) -> Result<Trajectory> {
+    let sampler = samplers::find(&recipe.sampler)?;
+    let schedule = schedules::find(&recipe.schedule)?;
+    let strength = recipe.start.as_ref().map_or(1.0, |start| start.strength);
+    trajectory(sampler, schedule, table, recipe.steps as usize, strength)
+}
+
+/// Makes one picture.
+///
+/// # Errors
+/// `Cancelled`, `InvalidRequest` for what only shows now (an empty mask), or `Compute`.
+pub fn render(
+    recipe: &Recipe,
+    inputs: &Inputs<'_>,
+    listener: &mut dyn Listener,
+) -> Result<Rendered> {
+    let facts = inputs.model.facts();
+    let trajectory = plan(recipe, &facts.noise)?;
+    let sampler = samplers::find(&recipe.sampler)?;
+    let mut noise = noise::source(recipe.noise_source, recipe.seed);
+
+    if inputs.start.is_some() {
+        listener.on_stage(Stage::EncodingPicture);
+    }
+    let start = Start::prepare(recipe, inputs, &trajectory, noise.as_mut())?;
+    listener.on_stage(Stage::Denoising);
+    let began = Instant::now();
+    let mut denoiser = GuidedDenoiser {
+        model: inputs.model,
+        extra: start.extra.as_ref(),
+        prompt: inputs.prompt,
+        negative: inputs.negative,
+        guidance: Guidance { scale: recipe.guidance, rescale: recipe.guidance_rescale },
+        cancel: inputs.cancel,
+    };
+    let bounds = start.bounds_px();
+    let mut observer = RunObserver {
+        blend: start.blend.as_ref(),
+        previewer: inputs.preview.map(|map| {
+            Previewer::new(inputs.model, map, [bounds[2], bounds[3]], inputs.decode_cost)
+        }),
+        bounds,
+        began,
+        cancel: inputs.cancel,
+        listener,
+    };
+    let latents = start.latents.clone();
+    let latents =
+        (sampler.sample)(&mut denoiser, latents, &trajectory, noise.as_mut(), &mut observer)?;
+    let spent = observer.previewer.map_or(Duration::ZERO, |previewer| previewer.spent());
+    let preview_share = spent.as_secs_f64() / began.elapsed().as_secs_f64().max(1e-9);
+
+    listener.on_stage(Stage::Decoding);
+    let began = Instant::now();
+    let made = decode(&latents, inputs, start.made_px)?;
+    let decode_time = began.elapsed();
+    let (picture, unmasked_pixels_verified) = start.finish(made);
+    Ok(Rendered { picture, preview_share, decode_time, unmasked_pixels_verified })
+}
+
+/// Latents to a picture of `size_px`.
+fn decode(latents: &Latents, inputs: &Inputs<'_>, size_px: [u32; 2]) -> Result<Picture> {
+    inputs.cancel.check()?;
+    let autoencoder = inputs.model.autoencoder();
+    let latents = latents.scaled(1.0 / autoencoder.scaling_factor())?;
+    let y = autoencoder.decode(&Act::from_tensor(latents.tensor().clone()), inputs.cancel)?;
+    pixels::picture_from_tensor(&y.to_tensor()?, size_px)
+}
+
+/// Name of a noise source for people.
+pub fn noise_label(kind: NoiseKind) -> &'static str {
+    match kind {
+        NoiseKind::TorchCpu => "CPU (mt19937)",
+        NoiseKind::Philox => "GPU (Philox)",
+    }
+}
