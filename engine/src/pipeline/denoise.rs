@@ -31,12 +31,24 @@ impl Denoiser for GuidedDenoiser<'_> {
         self.cancel.check()?;
         let facts = self.model.facts();
         // Models distilled to take the scale as an input need no second half.
-        let guidance = facts.guidance_channels.is_some().then_some(self.guidance.scale);
+        let guidance = facts
+            .guidance_channels
+            .is_some()
+            .then_some(self.guidance.scale);
         let both = guidance.is_none() && self.guidance.is_on();
-        let conditions: &[&Conditioning] =
-            if both { &[self.negative, self.prompt] } else { &[self.prompt] };
+        let conditions: &[&Conditioning] = if both {
+            &[self.negative, self.prompt]
+        } else {
+            &[self.prompt]
+        };
         let timestep = level.timestep;
-        let input = NetworkInput { latents, extra: self.extra, timestep, conditions, guidance };
+        let input = NetworkInput {
+            latents,
+            extra: self.extra,
+            timestep,
+            conditions,
+            guidance,
+        };
         let outputs = self.model.predict(&input, self.cancel)?;
         let output = match outputs.as_slice() {
             [without, with_prompt] => &self.guidance.combine(with_prompt, without)?,
@@ -74,9 +86,11 @@ impl Observer for RunObserver<'_> {
             && info.step < info.steps
         {
             let (picture, decoded) = previewer.draw(info.x0, self.cancel)?;
-            self.listener.on_preview(info.step, self.bounds, picture, decoded);
+            self.listener
+                .on_preview(info.step, self.bounds, picture, decoded);
         }
-        self.listener.on_step(info.step, info.steps, self.began.elapsed());
+        self.listener
+            .on_step(info.step, info.steps, self.began.elapsed());
         Ok(())
     }
 }

@@ -15,8 +15,10 @@ pub fn fill_from_surroundings(picture: &Picture, repainted: &Mask) -> Picture {
         .collect();
     while !ring.is_empty() {
         let around = |at: usize| neighbours(at, width, height).filter(|&other| known[other]);
-        let colours: Vec<[f32; 4]> =
-            ring.iter().map(|&at| mean(around(at).map(|other| pixels[other]))).collect();
+        let colours: Vec<[f32; 4]> = ring
+            .iter()
+            .map(|&at| mean(around(at).map(|other| pixels[other])))
+            .collect();
         for (&at, colour) in ring.iter().zip(colours) {
             pixels[at] = colour;
             known[at] = true;
@@ -28,14 +30,21 @@ pub fn fill_from_surroundings(picture: &Picture, repainted: &Mask) -> Picture {
         ring = next;
     }
     smooth(&mut pixels, repainted, width, height);
-    let rgba: Vec<u8> =
-        pixels.iter().flat_map(|pixel| pixel.map(|value| value.round() as u8)).collect();
-    Picture { rgba: rgba.into(), ..picture.clone() }
+    let rgba: Vec<u8> = pixels
+        .iter()
+        .flat_map(|pixel| pixel.map(|value| value.round() as u8))
+        .collect();
+    Picture {
+        rgba: rgba.into(),
+        ..picture.clone()
+    }
 }
 
 /// A few rounds of averaging inside the area take the seams out.
 fn smooth(pixels: &mut [[f32; 4]], repainted: &Mask, width: usize, height: usize) {
-    let inside: Vec<usize> = (0..pixels.len()).filter(|&at| repainted.values[at] != 0).collect();
+    let inside: Vec<usize> = (0..pixels.len())
+        .filter(|&at| repainted.values[at] != 0)
+        .collect();
     for _ in 0..16 {
         let means: Vec<[f32; 4]> = inside
             .iter()
@@ -62,7 +71,9 @@ fn mean(colours: impl Iterator<Item = [f32; 4]>) -> [f32; 4] {
     let mut sum = [0.0; 4];
     let mut count = 0.0_f32;
     for colour in colours {
-        sum.iter_mut().zip(colour).for_each(|(sum, value)| *sum += value);
+        sum.iter_mut()
+            .zip(colour)
+            .for_each(|(sum, value)| *sum += value);
         count += 1.0;
     }
     sum.map(|value| value / count.max(1.0))

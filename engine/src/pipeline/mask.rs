@@ -26,7 +26,9 @@ pub fn painted_bounds(mask: &Mask) -> Option<Rect> {
     let width = mask.width_px as usize;
     let mut bounds: Option<[usize; 4]> = None;
     for (y, row) in mask.values.chunks_exact(width).enumerate() {
-        let Some(left) = row.iter().position(|&value| value > 0) else { continue };
+        let Some(left) = row.iter().position(|&value| value > 0) else {
+            continue;
+        };
         let right = row.iter().rposition(|&value| value > 0).unwrap_or(left);
         let [l, t, r, _] = bounds.unwrap_or([left, y, right, y]);
         bounds = Some([l.min(left), t, r.max(right), y]);
@@ -56,11 +58,19 @@ pub fn context_crop(bounds: Rect, padding: u32, native: [u32; 2], size: [u32; 2]
     } else if wanted_height > u64::from(height) {
         (y, height) = grow(y, height, wanted_height, size[1]);
     }
-    Rect { x, y, width, height }
+    Rect {
+        x,
+        y,
+        width,
+        height,
+    }
 }
 
 fn grow(start: u32, length: u32, wanted: u64, limit: u32) -> (u32, u32) {
-    let longer = u32::try_from(wanted).unwrap_or(limit).min(limit).max(length);
+    let longer = u32::try_from(wanted)
+        .unwrap_or(limit)
+        .min(limit)
+        .max(length);
     let before = (longer - length) / 2;
     (start.saturating_sub(before).min(limit - longer), longer)
 }
@@ -71,7 +81,9 @@ pub fn context_size(crop: Rect, native: [u32; 2], multiple: u32) -> [u32; 2] {
     let area = f64::from(native[0]) * f64::from(native[1]);
     let scale = (area / (f64::from(crop.width) * f64::from(crop.height))).sqrt();
     [crop.width, crop.height].map(|side| {
-        let steps = (f64::from(side) * scale / f64::from(multiple)).round().max(1.0) as u32;
+        let steps = (f64::from(side) * scale / f64::from(multiple))
+            .round()
+            .max(1.0) as u32;
         (steps * multiple).clamp(multiple, 8192)
     })
 }
@@ -86,7 +98,10 @@ impl Feather {
     /// Blurs with a Gaussian of standard deviation `radius_px / 2`; 0 leaves the mask as painted.
     pub fn new(mask: &Mask, radius_px: u32) -> Self {
         let blurred = (radius_px > 0).then(|| gaussian_blur(mask, radius_px));
-        Self { blurred, radius_px: radius_px as usize }
+        Self {
+            blurred,
+            radius_px: radius_px as usize,
+        }
     }
 
     /// What the model repaints: binary, 255 or 0. Contains every pixel painted at least half, and
@@ -94,7 +109,9 @@ impl Feather {
     pub fn repainted(&self, mask: &Mask) -> Mask {
         let binary = |wanted: &dyn Fn(usize, u8) -> bool| -> Vec<u8> {
             let values = mask.values.iter().enumerate();
-            values.map(|(at, &value)| if wanted(at, value) { 255 } else { 0 }).collect()
+            values
+                .map(|(at, &value)| if wanted(at, value) { 255 } else { 0 })
+                .collect()
         };
         let mut values = binary(&|at, value| {
             let blurred = self.blurred.as_ref().map_or(0.0, |blurred| blurred[at]);
@@ -104,28 +121,41 @@ impl Feather {
             // Only faint paint: all of it is meant.
             values = binary(&|_, value| value > 0);
         }
-        Mask { values: values.into(), ..mask.clone() }
+        Mask {
+            values: values.into(),
+            ..mask.clone()
+        }
     }
 
     /// Weight of the model's pixels in the paste, 0 to 1: never above the painted value, so 0
     /// wherever nothing is painted. With blur it rises from 0 at the edge to full inside.
     pub fn weights(&self, mask: &Mask) -> Vec<f32> {
         let painted = mask.values.iter().map(|&value| f32::from(value) / 255.0);
-        let Some(blurred) = &self.blurred else { return painted.collect() };
+        let Some(blurred) = &self.blurred else {
+            return painted.collect();
+        };
         // Relative to the neighbourhood's peak, so that thin strokes still reach full weight.
         let peak = local_maximum(blurred, mask.width_px as usize, self.radius_px);
         let rise = blurred.iter().zip(&peak).map(|(&value, &peak)| {
-            if peak > 0.0 { (2.0 * value / peak - 1.0).clamp(0.0, 1.0) } else { 0.0 }
+            if peak > 0.0 {
+                (2.0 * value / peak - 1.0).clamp(0.0, 1.0)
+            } else {
+                0.0
+            }
         });
-        painted.zip(rise).map(|(painted, rise)| painted * rise).collect()
+        painted
+            .zip(rise)
+            .map(|(painted, rise)| painted * rise)
+            .collect()
     }
 }
 
 fn gaussian_blur(mask: &Mask, radius_px: u32) -> Vec<f32> {
     let sigma = radius_px as f32 / 2.0;
     let reach = (3.0 * sigma).ceil() as usize;
-    let mut kernel: Vec<f32> =
-        (0..=reach).map(|i| (-((i * i) as f32) / (2.0 * sigma * sigma)).exp()).collect();
+    let mut kernel: Vec<f32> = (0..=reach)
+        .map(|i| (-((i * i) as f32) / (2.0 * sigma * sigma)).exp())
+        .collect();
     let sum = kernel[0] + 2.0 * kernel[1..].iter().sum::<f32>();
     kernel.iter_mut().for_each(|weight| *weight /= sum);
     let weigh = |line: &[f32], at: usize| {
@@ -137,7 +167,11 @@ fn gaussian_blur(mask: &Mask, radius_px: u32) -> Vec<f32> {
         }
         sum
     };
-    let source: Vec<f32> = mask.values.iter().map(|&value| f32::from(value) / 255.0).collect();
+    let source: Vec<f32> = mask
+        .values
+        .iter()
+        .map(|&value| f32::from(value) / 255.0)
+        .collect();
     both_ways(&source, mask.width_px as usize, weigh)
 }
 
@@ -152,11 +186,14 @@ fn local_maximum(values: &[f32], width: usize, radius: usize) -> Vec<f32> {
 fn both_ways(values: &[f32], width: usize, function: impl Fn(&[f32], usize) -> f32) -> Vec<f32> {
     let along_rows = |values: &[f32], width: usize| -> Vec<f32> {
         let rows = values.chunks_exact(width);
-        rows.flat_map(|row| (0..width).map(|at| function(row, at))).collect()
+        rows.flat_map(|row| (0..width).map(|at| function(row, at)))
+            .collect()
     };
     let transposed = |values: &[f32], width: usize| -> Vec<f32> {
         let height = values.len() / width;
-        (0..values.len()).map(|at| values[(at % height) * width + at / height]).collect()
+        (0..values.len())
+            .map(|at| values[(at % height) * width + at / height])
+            .collect()
     };
     let height = values.len() / width;
     let across = transposed(&along_rows(values, width), width);

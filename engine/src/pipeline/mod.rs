@@ -108,14 +108,22 @@ pub fn render(
         extra: start.extra.as_ref(),
         prompt: inputs.prompt,
         negative: inputs.negative,
-        guidance: Guidance { scale: recipe.guidance, rescale: recipe.guidance_rescale },
+        guidance: Guidance {
+            scale: recipe.guidance,
+            rescale: recipe.guidance_rescale,
+        },
         cancel: inputs.cancel,
     };
     let bounds = start.bounds_px();
     let mut observer = RunObserver {
         blend: start.blend.as_ref(),
         previewer: inputs.preview.map(|map| {
-            Previewer::new(inputs.model, map, [bounds[2], bounds[3]], inputs.decode_cost)
+            Previewer::new(
+                inputs.model,
+                map,
+                [bounds[2], bounds[3]],
+                inputs.decode_cost,
+            )
         }),
         bounds,
         began,
@@ -123,9 +131,16 @@ pub fn render(
         listener,
     };
     let latents = start.latents.clone();
-    let latents =
-        (sampler.sample)(&mut denoiser, latents, &trajectory, noise.as_mut(), &mut observer)?;
-    let spent = observer.previewer.map_or(Duration::ZERO, |previewer| previewer.spent());
+    let latents = (sampler.sample)(
+        &mut denoiser,
+        latents,
+        &trajectory,
+        noise.as_mut(),
+        &mut observer,
+    )?;
+    let spent = observer
+        .previewer
+        .map_or(Duration::ZERO, |previewer| previewer.spent());
     let preview_share = spent.as_secs_f64() / began.elapsed().as_secs_f64().max(1e-9);
 
     listener.on_stage(Stage::Decoding);
@@ -133,7 +148,12 @@ pub fn render(
     let made = decode(&latents, inputs, start.made_px)?;
     let decode_time = began.elapsed();
     let (picture, unmasked_pixels_verified) = start.finish(made);
-    Ok(Rendered { picture, preview_share, decode_time, unmasked_pixels_verified })
+    Ok(Rendered {
+        picture,
+        preview_share,
+        decode_time,
+        unmasked_pixels_verified,
+    })
 }
 
 /// Latents to a picture of `size_px`.

@@ -31,7 +31,10 @@ pub fn paste(
             old[3] = (f32::from(old[3]) + (255.0 - f32::from(old[3])) * weight).round() as u8;
         }
     }
-    Picture { rgba: rgba.into(), ..original.clone() }
+    Picture {
+        rgba: rgba.into(),
+        ..original.clone()
+    }
 }
 
 /// Whether every pixel with painted mask 0 is the same in both pictures.
@@ -40,5 +43,9 @@ pub fn unmasked_pixels_equal(original: &Picture, result: &Picture, mask: &Mask) 
     let new = result.rgba.as_chunks::<4>().0;
     old.len() == new.len()
         && old.len() == mask.values.len()
-        && old.iter().zip(new).zip(mask.values.iter()).all(|((a, b), &mask)| mask != 0 || a == b)
+        && old
+            .iter()
+            .zip(new)
+            .zip(mask.values.iter())
+            .all(|((a, b), &mask)| mask != 0 || a == b)
 }

@@ -12,8 +12,10 @@ use crate::raster::Picture;
 /// `Compute` when the device fails.
 pub fn tensor_from_picture(picture: &Picture, multiple: usize, device: &Device) -> Result<Tensor> {
     let (width, height) = (picture.width_px as usize, picture.height_px as usize);
-    let (full_width, full_height) =
-        (width.next_multiple_of(multiple), height.next_multiple_of(multiple));
+    let (full_width, full_height) = (
+        width.next_multiple_of(multiple),
+        height.next_multiple_of(multiple),
+    );
     let area = full_width * full_height;
     let mut values = vec![0.0_f32; 3 * area];
     for y in 0..full_height {
@@ -28,7 +30,11 @@ pub fn tensor_from_picture(picture: &Picture, multiple: usize, device: &Device) 
             }
         }
     }
-    Ok(Tensor::from_vec(values, (1, 3, full_height, full_width), device)?)
+    Ok(Tensor::from_vec(
+        values,
+        (1, 3, full_height, full_width),
+        device,
+    )?)
 }
 
 /// (1, 3, H, W), -1 to 1, as an opaque picture, cut to `size_px` (width, height) from the top left.
@@ -47,7 +53,9 @@ pub fn picture_from_tensor(tensor: &Tensor, size_px: [u32; 2]) -> Result<Picture
     }
     let values: Vec<f32> = tensor.flatten_all()?.to_vec1()?;
     if values.iter().any(|value| !value.is_finite()) {
-        return Err(failed("the picture holds undefined numbers; try another precision or seed"));
+        return Err(failed(
+            "the picture holds undefined numbers; try another precision or seed",
+        ));
     }
     let area = full_width * full_height;
     let mut rgba = Vec::with_capacity(4 * width * height);

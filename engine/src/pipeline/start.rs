@@ -46,7 +46,9 @@ impl Blend {
     pub(super) fn keep_known(&self, latents: &Latents, level: &Level) -> Result<Latents> {
         let known = level.noised(&self.known, &self.noise)?;
         let repainted = latents.tensor().broadcast_mul(&self.mask)?;
-        let kept = known.tensor().broadcast_mul(&self.mask.affine(-1.0, 1.0)?)?;
+        let kept = known
+            .tensor()
+            .broadcast_mul(&self.mask.affine(-1.0, 1.0)?)?;
         Ok(Latents::new((repainted + kept)?))
     }
 }
@@ -66,7 +68,10 @@ impl Start {
         trajectory: &Trajectory,
         noise: &mut dyn NoiseSource,
     ) -> Result<Self> {
-        let inpaint = recipe.start.as_ref().and_then(|start| start.inpaint.as_ref());
+        let inpaint = recipe
+            .start
+            .as_ref()
+            .and_then(|start| start.inpaint.as_ref());
         match (inputs.start, inpaint) {
             (None, _) => from_noise(recipe, inputs, trajectory, noise),
             (Some((picture, Some(mask))), Some(inpaint)) => {
@@ -80,14 +85,21 @@ impl Start {
     /// `[x, y, width, height]` of the model's picture in the whole.
     pub(super) fn bounds_px(&self) -> [u32; 4] {
         match &self.place {
-            Some(place) => [place.crop.x, place.crop.y, place.crop.width, place.crop.height],
+            Some(place) => [
+                place.crop.x,
+                place.crop.y,
+                place.crop.width,
+                place.crop.height,
+            ],
             None => [0, 0, self.made_px[0], self.made_px[1]],
         }
     }
 
     /// Puts the decoded picture in its place; says whether all unpainted pixels are unchanged.
     pub(super) fn finish(self, made: Picture) -> (Picture, Option<bool>) {
-        let Some(place) = self.place else { return (made, None) };
+        let Some(place) = self.place else {
+            return (made, None);
+        };
         let made = resized(&made, [place.crop.width, place.crop.height]);
         let corner = [place.crop.x, place.crop.y];
         let result = paste(&place.original, &made, corner, &place.weights);
@@ -144,7 +156,13 @@ fn from_noise(
     let made_px = [recipe.width_px, recipe.height_px];
     let latents = draw(noise, latent_shape(inputs, made_px), inputs.device)?;
     let latents = latents.scaled(trajectory.noise_scale())?;
-    Ok(Start { latents, extra: None, blend: None, made_px, place: None })
+    Ok(Start {
+        latents,
+        extra: None,
+        blend: None,
+        made_px,
+        place: None,
+    })
 }
 
 fn from_nothing(
@@ -157,11 +175,25 @@ fn from_nothing(
     let shape = latent_shape(inputs, made_px);
     let latents = draw(noise, shape, inputs.device)?.scaled(trajectory.noise_scale())?;
     let factor = inputs.model.facts().factor;
-    let grey = Tensor::zeros((1, 3, shape[2] * factor, shape[3] * factor), candle_core::DType::F32, inputs.device)?;
+    let grey = Tensor::zeros(
+        (1, 3, shape[2] * factor, shape[3] * factor),
+        candle_core::DType::F32,
+        inputs.device,
+    )?;
     let empty = encode_tensor(grey, inputs, noise)?;
-    let mask = Tensor::ones((1, 1, shape[2], shape[3]), candle_core::DType::F32, inputs.device)?;
+    let mask = Tensor::ones(
+        (1, 1, shape[2], shape[3]),
+        candle_core::DType::F32,
+        inputs.device,
+    )?;
     let extra = Some(Tensor::cat(&[&mask, empty.tensor()], 1)?);
-    Ok(Start { latents, extra, blend: None, made_px, place: None })
+    Ok(Start {
+        latents,
+        extra,
+        blend: None,
+        made_px,
+        place: None,
+    })
 }
 
 fn from_picture(
@@ -180,7 +212,13 @@ fn from_picture(
     let known = encode(picture, inputs, noise)?;
     let epsilon = draw(noise, known.shape(), inputs.device)?;
     let latents = trajectory.start().noised(&known, &epsilon)?;
-    Ok(Start { latents, extra: None, blend: None, made_px, place: None })
+    Ok(Start {
+        latents,
+        extra: None,
+        blend: None,
+        made_px,
+        place: None,
+    })
 }
 
 /// A picture with its mask, cropped and sized for the model.
@@ -213,13 +251,21 @@ impl Masked {
             EngineError::invalid("mask", "nothing is painted: paint what to repaint first")
         })?;
         let facts = inputs.model.facts();
-        let whole = Rect { x: 0, y: 0, width: size[0], height: size[1] };
+        let whole = Rect {
+            x: 0,
+            y: 0,
+            width: size[0],
+            height: size[1],
+        };
         let (crop, shown) = match inpaint.area {
             InpaintArea::WholePicture => (whole, size),
             InpaintArea::OnlyMasked { padding_px } => {
                 let padding = padding_px + inpaint.blur_px;
                 let crop = context_crop(bounds, padding, facts.native_px, size);
-                (crop, context_size(crop, facts.native_px, facts.factor as u32))
+                (
+                    crop,
+                    context_size(crop, facts.native_px, facts.factor as u32),
+                )
             }
         };
         let feather = Feather::new(mask, inpaint.blur_px);
@@ -229,8 +275,17 @@ impl Masked {
             seen = fill::fill_from_surroundings(&seen, &repainted);
         }
         let weights = feather.weights(mask);
-        let place = Place { original: picture.clone(), painted: mask.clone(), weights, crop };
-        Ok(Self { picture: seen, repainted, place })
+        let place = Place {
+            original: picture.clone(),
+            painted: mask.clone(),
+            weights,
+            crop,
+        };
+        Ok(Self {
+            picture: seen,
+            repainted,
+            place,
+        })
     }
 }
 
@@ -245,7 +300,10 @@ fn from_masked_picture(
     let facts = inputs.model.facts();
     let made_px = [masked.picture.width_px, masked.picture.height_px];
     let shape = latent_shape(inputs, made_px);
-    let full_strength = recipe.start.as_ref().is_none_or(|start| start.strength >= 1.0);
+    let full_strength = recipe
+        .start
+        .as_ref()
+        .is_none_or(|start| start.strength >= 1.0);
     let values = on_latents(&masked.repainted, facts.factor, [shape[3], shape[2]]);
     let mask = Tensor::from_vec(values, (1, 1, shape[2], shape[3]), inputs.device)?;
 
@@ -262,7 +320,13 @@ fn from_masked_picture(
         }
         _ => epsilon.scaled(trajectory.noise_scale())?,
     };
-    let mut start = Start { latents, extra: None, blend: None, made_px, place: Some(masked.place) };
+    let mut start = Start {
+        latents,
+        extra: None,
+        blend: None,
+        made_px,
+        place: Some(masked.place),
+    };
     if facts.inpainting {
         let hidden = hide_masked(&masked.picture, &masked.repainted, inputs)?;
         let hidden = encode_tensor(hidden, inputs, noise)?;
@@ -273,7 +337,11 @@ fn from_masked_picture(
         if !inputs.model.autoencoder().is_deterministic() {
             noise.standard_normal(shape.iter().product());
         }
-        start.blend = Some(Blend { known, noise: epsilon, mask });
+        start.blend = Some(Blend {
+            known,
+            noise: epsilon,
+            mask,
+        });
     }
     Ok(start)
 }
@@ -309,7 +377,10 @@ fn on_latents_grid(repainted: &Mask, [width, height]: [usize; 2]) -> Vec<f32> {
     let (inner_width, inner_height) = (repainted.width_px as usize, repainted.height_px as usize);
     (0..width * height)
         .map(|at| {
-            let (x, y) = ((at % width).min(inner_width - 1), (at / width).min(inner_height - 1));
+            let (x, y) = (
+                (at % width).min(inner_width - 1),
+                (at / width).min(inner_height - 1),
+            );
             f32::from(u8::from(repainted.values[y * inner_width + x] < 128))
         })
         .collect()
@@ -323,8 +394,15 @@ fn cropped(picture: &Picture, crop: Rect) -> Picture {
         let at = 4 * (y as usize * picture.width_px as usize + crop.x as usize);
         &picture.rgba[at..at + 4 * crop.width as usize]
     };
-    let rgba: Vec<u8> = (crop.y..crop.y + crop.height).flat_map(row).copied().collect();
-    Picture { width_px: crop.width, height_px: crop.height, rgba: rgba.into() }
+    let rgba: Vec<u8> = (crop.y..crop.y + crop.height)
+        .flat_map(row)
+        .copied()
+        .collect();
+    Picture {
+        width_px: crop.width,
+        height_px: crop.height,
+        rgba: rgba.into(),
+    }
 }
 
 /// A binary mask's crop at another size: a pixel is repainted where any of its area is.
@@ -336,15 +414,18 @@ fn cropped_mask(mask: &Mask, crop: Rect, [width, height]: [u32; 2]) -> Mask {
     };
     let touched = |x: u32, y: u32| {
         span(y, crop.height, height).any(|row| {
-            span(x, crop.width, width)
-                .any(|column| mask.value(crop.x + column, crop.y + row) != 0)
+            span(x, crop.width, width).any(|column| mask.value(crop.x + column, crop.y + row) != 0)
         })
     };
     let values: Vec<u8> = (0..height)
         .flat_map(|y| (0..width).map(move |x| (x, y)))
         .map(|(x, y)| if touched(x, y) { 255 } else { 0 })
         .collect();
-    Mask { width_px: width, height_px: height, values: values.into() }
+    Mask {
+        width_px: width,
+        height_px: height,
+        values: values.into(),
+    }
 }
 
 /// The picture at another size (Lanczos, 3 lobes); itself when the size is the same.
@@ -352,8 +433,15 @@ fn resized(picture: &Picture, [width, height]: [u32; 2]) -> Picture {
     if [width, height] == [picture.width_px, picture.height_px] {
         return picture.clone();
     }
-    let source = image::RgbaImage::from_raw(picture.width_px, picture.height_px, picture.rgba.to_vec());
-    let Some(source) = source else { return picture.clone() };
+    let source =
+        image::RgbaImage::from_raw(picture.width_px, picture.height_px, picture.rgba.to_vec());
+    let Some(source) = source else {
+        return picture.clone();
+    };
     let result = image::imageops::resize(&source, width, height, FilterType::Lanczos3);
-    Picture { width_px: width, height_px: height, rgba: result.into_raw().into() }
+    Picture {
+        width_px: width,
+        height_px: height,
+        rgba: result.into_raw().into(),
+    }
 }

@@ -41,7 +41,10 @@ impl LinearMap {
         cancel: &CancelToken,
     ) -> Result<Self> {
         if autoencoder.latent_channels() == STABLE_DIFFUSION.len() {
-            return Ok(Self { weights: STABLE_DIFFUSION.to_vec(), offset: [0.0; 3] });
+            return Ok(Self {
+                weights: STABLE_DIFFUSION.to_vec(),
+                offset: [0.0; 3],
+            });
         }
         Self::fit(autoencoder, device, cancel)
     }
@@ -100,7 +103,10 @@ impl LinearMap {
         solve(&mut normal, &mut target, size);
         let to_f32 = |row: &[f64; 3]| row.map(|value| value as f32);
         let weights = target[..channels].iter().map(to_f32).collect();
-        Ok(Self { weights, offset: to_f32(&target[channels]) })
+        Ok(Self {
+            weights,
+            offset: to_f32(&target[channels]),
+        })
     }
 }
 
@@ -122,7 +128,11 @@ fn chart_picture(colours: &[[f32; 3]], factor: usize, device: &Device) -> Result
         colours[(y / factor) * CHART + x / factor][colour]
     };
     let picture: Vec<f32> = (0..3 * side * side).map(value).collect();
-    Ok(Act::from_tensor(Tensor::from_vec(picture, (1, 3, side, side), device)?))
+    Ok(Act::from_tensor(Tensor::from_vec(
+        picture,
+        (1, 3, side, side),
+        device,
+    )?))
 }
 
 /// Gaussian elimination of a symmetric positive definite system, in place.
@@ -158,7 +168,10 @@ mod tests {
         let mut matrix = vec![4.0, 1.0, 1.0, 3.0];
         let mut right = vec![[1.0, 6.0, 0.0], [2.0, 7.0, 0.0]];
         solve(&mut matrix, &mut right, 2);
-        for (got, want) in right.iter().flatten().zip([1.0 / 11.0, 1.0, 0.0, 7.0 / 11.0, 2.0, 0.0])
+        for (got, want) in right
+            .iter()
+            .flatten()
+            .zip([1.0 / 11.0, 1.0, 0.0, 7.0 / 11.0, 2.0, 0.0])
         {
             assert!((got - want).abs() < 1e-12, "{right:?}");
         }

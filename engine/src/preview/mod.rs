@@ -39,7 +39,14 @@ impl<'a> Previewer<'a> {
         decode_cost: Option<Duration>,
     ) -> Self {
         let (began, spent) = (Instant::now(), Duration::ZERO);
-        Self { model, map, size_px, began, spent, decode_cost }
+        Self {
+            model,
+            map,
+            size_px,
+            began,
+            spent,
+            decode_cost,
+        }
     }
 
     /// Draws x0; says whether the tiny decoder did it.
@@ -49,7 +56,11 @@ impl<'a> Previewer<'a> {
     pub fn draw(&mut self, x0: &Latents, cancel: &CancelToken) -> Result<(Picture, bool)> {
         let start = Instant::now();
         let decoded = self.may_decode();
-        let picture = if decoded { self.decode(x0, cancel)? } else { self.map.draw(x0)? };
+        let picture = if decoded {
+            self.decode(x0, cancel)?
+        } else {
+            self.map.draw(x0)?
+        };
         let cost = start.elapsed();
         self.spent += cost;
         if decoded {
