@@ -11,6 +11,11 @@ pub mod event;
 pub mod families;
 pub mod guidance;
 pub mod hash;
+#[allow(
+    unsafe_code,
+    reason = "vector instructions and parallel writes, behind functions that are safe to call"
+)]
+pub mod kernels;
 pub mod latent;
 pub mod library;
 pub mod mailbox;

@@ -1,0 +1,269 @@
+//! Two-dimensional convolution over NHWC pictures, as a product whose rows are gathered by pointer.
+//!
+//! No window is ever copied: for each output pixel and each place of the window the tile gets a
+//! pointer to the input pixel's channels, or to zeros outside the picture. Enlarging the picture to
+//! twice its size by repetition before the convolution is then only other pointers.
+
+use half::bf16;
+
+use super::driver::{PanelsOf, Product, RowSource, converted, same_type};
+use super::epilogue::Epilogue;
+use super::isa::Isa;
+use super::pack::{PackedMatrix, PanelData, Weight};
+use super::shared::{Aligned, Rows, RowsMut};
+use super::simd::{Element, Precision};
+use super::tile::TileElement;
+
+/// The shape of a batch of pictures: (images, height, width, channels), NHWC.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Pictures {
+    /// Pictures in the batch.
+    pub images: usize,
+    /// Rows of pixels.
+    pub height: usize,
+    /// Pixels in a row.
+    pub width: usize,
+}
+
+impl Pictures {
+    /// Pixels of all pictures: rows of the matrix that holds them.
+    pub fn pixels(&self) -> usize {
+        self.images * self.height * self.width
+    }
+}
+
+/// How the window moves over the picture.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Window {
+    /// Rows and columns of the window.
+    pub kernel: (usize, usize),
+    /// Pixels from one place to the next, down and across.
+    pub stride: usize,
+    /// Zeros put around the picture: top, left, bottom, right.
+    pub padding: [usize; 4],
+    /// Whether each pixel is first repeated to two by two.
+    pub upsample: bool,
+}
+
+impl Window {
+    /// A square window of odd size that keeps the picture's size.
+    pub fn same(size: usize) -> Self {
+        Self {
+            kernel: (size, size),
+            stride: 1,
+            padding: [size / 2; 4],
+            upsample: false,
+        }
+    }
+
+    /// The 3x3 window of stride 2 that halves a picture, with one zero on every side.
+    pub fn halving() -> Self {
+        Self {
+            stride: 2,
+            ..Self::same(3)
+        }
+    }
+
+    /// The 3x3 window of stride 2 with zeros below and to the right only, as AutoencoderKL halves.
+    pub fn halving_lower_right() -> Self {
+        Self {
+            padding: [0, 0, 1, 1],
+            ..Self::halving()
+        }
+    }
+
+    /// The 3x3 window that keeps the size of a picture doubled by repetition.
+    pub fn doubling() -> Self {
+        Self {
+            upsample: true,
+            ..Self::same(3)
+        }
+    }
+
+    /// The shape that comes out of `input`.
+    ///
+    /// # Panics
+    /// If the padded picture is smaller than the window, or the stride is 0.
+    pub fn output(&self, input: Pictures) -> Pictures {
+        assert!(self.stride > 0, "a window that does not move");
+        let [top, left, bottom, right] = self.padding;
+        let scale = 1 + usize::from(self.upsample);
+        let count = |size: usize, padding: usize, kernel: usize| {
+            let padded = size * scale + padding;
+            assert!(
+                padded >= kernel,
+                "{padded} pixels are fewer than the window's {kernel}"
+            );
+            (padded - kernel) / self.stride + 1
+        };
+        Pictures {
+            images: input.images,
+            height: count(input.height, top + bottom, self.kernel.0),
+            width: count(input.width, left + right, self.kernel.1),
+        }
+    }
+}
+
+/// A convolution's packed weights and its window.
+#[derive(Debug)]
+pub struct Conv2d {
+    weight: PackedMatrix,
+    window: Window,
+}
+
+impl Conv2d {
+    /// Packs a weight.
+    ///
+    /// `weight` (outputs, channels, kernel height, kernel width), row-major, as PyTorch stores it.
+    ///
+    /// # Panics
+    /// If `weight` has another number of values.
+    pub fn new<W: Weight>(
+        isa: Isa,
+        precision: Precision,
+        weight: &[W],
+        (outputs, channels): (usize, usize),
+        window: Window,
+    ) -> Self {
+        let taps = window.kernel.0 * window.kernel.1;
+        let weight = PackedMatrix::window(isa, precision, weight, (outputs, channels, taps));
+        Self { weight, window }
+    }
+
+    /// The window.
+    pub fn window(&self) -> Window {
+        self.window
+    }
+
+    /// The packed weight.
+    pub fn weight(&self) -> &PackedMatrix {
+        &self.weight
+    }
+
+    /// `out = epilogue(convolution of input)`.
+    ///
+    /// `input` (pixels of `shape`, channels), `out` (pixels of `self.window().output(shape)`,
+    /// outputs): NHWC, any strides, f32 or bf16. Accuracy and determinism are those of
+    /// [`super::gemm::matmul`].
+    ///
+    /// # Panics
+    /// If shapes do not fit.
+    pub fn apply<A: Element, O: Element>(
+        &self,
+        input: Rows<'_, A>,
+        shape: Pictures,
+        epilogue: &Epilogue<'_, O>,
+        out: RowsMut<'_, O>,
+    ) {
+        assert_eq!(
+            input.rows,
+            shape.pixels(),
+            "pixels of the input against its shape"
+        );
+        assert_eq!(
+            input.cols, self.weight.run,
+            "channels of the input against the weight's"
+        );
+        match &self.weight.data {
+            PanelData::F32(panels) => {
+                let panels = PanelsOf::Ready(panels.as_slice());
+                self.product::<A, f32, O>(input, shape, panels, epilogue, out);
+            }
+            PanelData::Pairs(panels) => {
+                let panels = PanelsOf::Ready(panels.as_slice());
+                self.product::<A, bf16, O>(input, shape, panels, epilogue, out);
+            }
+            PanelData::Narrow(panels) => {
+                let panels = PanelsOf::Narrow(panels.as_slice());
+                self.product::<A, f32, O>(input, shape, panels, epilogue, out);
+            }
+        }
+    }
+
+    fn product<A: Element, T: TileElement, O: Element>(
+        &self,
+        input: Rows<'_, A>,
+        shape: Pictures,
+        panels: PanelsOf<'_, T>,
+        epilogue: &Epilogue<'_, O>,
+        mut out: RowsMut<'_, O>,
+    ) {
+        let b = &self.weight;
+        let in_place = if b.run == b.run_packed {
+            same_type::<A, T>(input.data)
+        } else {
+            None
+        };
+        let mut buffer = Aligned::zeros(0);
+        let (data, stride) = if let Some(data) = in_place {
+            (data, input.stride)
+        } else {
+            buffer = Aligned::<T>::zeros(input.rows * b.run_packed);
+            converted(b.isa, input, b.run_packed, buffer.as_mut_slice());
+            (buffer.as_slice(), b.run_packed)
+        };
+        let outside = Aligned::<T>::zeros(b.run_packed);
+        let source = Gather {
+            start: data.as_ptr(),
+            stride,
+            outside: outside.as_slice().as_ptr(),
+            input: shape,
+            output: self.window.output(shape),
+            window: self.window,
+        };
+        let rows = source.output.pixels();
+        let product = Product {
+            source,
+            rows,
+            b,
+            panels,
+            epilogue,
+        };
+        // SAFETY: `data` holds a row of b.run_packed values for each pixel of `shape`, `stride` apart,
+        // `outside` as many zeros; both outlive the call.
+        unsafe { product.compute(&mut out) };
+        drop(buffer);
+    }
+}
+
+/// The pixels under the window at each of its places.
+struct Gather<T> {
+    start: *const T,
+    stride: usize,
+    outside: *const T,
+    input: Pictures,
+    output: Pictures,
+    window: Window,
+}
+
+// SAFETY: the pointers are only read through, from memory that outlives the product.
+unsafe impl<T: Element> Sync for Gather<T> {}
+
+impl<T: Element> RowSource for Gather<T> {
+    fn pointers(&self, row: usize, out: &mut [*const u8], step: usize) {
+        let (x, y) = (
+            row % self.output.width,
+            row / self.output.width % self.output.height,
+        );
+        let image = row / (self.output.width * self.output.height);
+        let [top, left, ..] = self.window.padding;
+        let shift = usize::from(self.window.upsample);
+        let (height, width) = (self.input.height << shift, self.input.width << shift);
+        let mut slots = out.iter_mut().step_by(step);
+        for ky in 0..self.window.kernel.0 {
+            // Wraps below 0, which is then not below the height.
+            let from_y = (y * self.window.stride + ky).wrapping_sub(top);
+            for kx in 0..self.window.kernel.1 {
+                let from_x = (x * self.window.stride + kx).wrapping_sub(left);
+                let Some(slot) = slots.next() else { return };
+                *slot = if from_y < height && from_x < width {
+                    let line = image * self.input.height + (from_y >> shift);
+                    let pixel = line * self.input.width + (from_x >> shift);
+                    self.start.wrapping_add(pixel * self.stride).cast()
+                } else {
+                    self.outside.cast()
+                };
+            }
+        }
+    }
+}

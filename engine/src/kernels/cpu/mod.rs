@@ -1,0 +1,56 @@
+//! The fast CPU path: NHWC activations, weights packed once, f32 and bf16.
+//!
+//! # Layout
+//! An activation is a row-major matrix: a picture of `h` x `w` pixels with `c` channels is `h * w`
+//! rows of `c` values (NHWC), a token sequence is one row per token. Rows may lie apart by a stride,
+//! so a slice of columns (one third of a fused QKV, one half of a concatenation) needs no copy.
+//!
+//! # Precision
+//! Values are stored as `f32` or [`half::bf16`] ([`Element`]); every sum is kept in f32. Weights are
+//! packed for one of the two ([`Precision`]); an activation in the other precision is converted on
+//! entry, so a network that means to be fast keeps its activations in its weights' precision.
+//! In bf16 the products use the processor's dot product where it has one; elsewhere bf16 weights are
+//! widened as they are used, and the arithmetic is f32's.
+//!
+//! # Determinism
+//! Work is split over rows and columns of the result, never over a sum, and every split is made of
+//! whole tiles: the bits do not depend on the number of threads, nor on the batch a row is in.
+//! They do depend on the [`Isa`], whose tiles round in another order.
+//!
+//! # Threads
+//! Kernels run on the rayon pool they are called from (`pool.install(|| …)`).
+//!
+//! # Map
+//! | module | what it holds |
+//! |---|---|
+//! | `isa`, `simd`, `avx512`, `avx2`, `portable` | what the processor can do, and one set of vector operations on each |
+//! | `math` | exp, erf and the activation functions on vectors, with their error bounds |
+//! | [`pack`] | weights in the order in which the tiles read them |
+//! | `tile`, `driver`, `epilogue` | the register tile, the loops around it that matrix product and convolution share, and what happens to a finished sum |
+//! | [`gemm`], [`conv`], [`attention`] | the three products |
+//! | [`norm`], [`elementwise`] | group and layer norm, softmax, activations, sums, concatenation, conversion |
+//! | [`reference`] | the slow twin of each kernel, in plain Rust |
+
+mod avx2;
+mod avx512;
+mod driver;
+pub mod elementwise;
+mod epilogue;
+pub mod gemm;
+mod isa;
+mod math;
+pub mod pack;
+mod portable;
+pub mod reference;
+mod shared;
+mod simd;
+mod tile;
+
+pub mod conv;
+
+#[cfg(test)]
+mod tests;
+
+pub use self::isa::Isa;
+pub use self::math::Activation;
+pub use self::simd::{Element, Precision};

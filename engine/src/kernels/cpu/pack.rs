@@ -1,0 +1,306 @@
+//! Weights in the order in which the register tiles read them.
+//!
+//! A weight matrix of `k` inputs and `n` outputs is cut into panels of two registers' width; a panel
+//! holds, input after input, its columns' weights side by side. The inputs come in `taps` runs (the
+//! places of a convolution's window; one for a plain matrix).
+//!
+//! In bf16, where the processor has a dot product for it, two inputs go together: a 32-bit lane holds
+//! inputs `2 i` and `2 i + 1` of one column, and runs are padded to an even length. Elsewhere bf16
+//! panels look like those of f32 and are widened to f32, a cacheable part at a time, as they are used.
+
+use half::{bf16, f16};
+use rayon::prelude::*;
+
+use super::isa::Isa;
+use super::shared::Aligned;
+use super::simd::{Element, Kernel, Precision, Simd};
+
+/// A number that weights come as.
+pub trait Weight: Copy + Send + Sync {
+    /// Exact.
+    fn to_f32(self) -> f32;
+}
+
+impl Weight for f32 {
+    fn to_f32(self) -> f32 {
+        self
+    }
+}
+
+impl Weight for bf16 {
+    fn to_f32(self) -> f32 {
+        Self::to_f32(self)
+    }
+}
+
+impl Weight for f16 {
+    fn to_f32(self) -> f32 {
+        Self::to_f32(self)
+    }
+}
+
+/// A weight matrix packed for one [`Isa`] and one [`Precision`].
+#[derive(Debug)]
+pub struct PackedMatrix {
+    pub(super) isa: Isa,
+    /// Outputs of the product, before a GEGLU halves them.
+    pub(super) n: usize,
+    /// Runs of inputs.
+    pub(super) taps: usize,
+    /// Inputs in a run as the caller counts them.
+    pub(super) run: usize,
+    /// Inputs in a run as packed.
+    pub(super) run_packed: usize,
+    /// Columns in a panel.
+    pub(super) width: usize,
+    /// Rows of the tile that this is packed for.
+    pub(super) tile_rows: usize,
+    pub(super) paired: bool,
+    pub(super) data: PanelData,
+}
+
+/// The panels, one after another.
+#[derive(Debug)]
+pub(super) enum PanelData {
+    F32(Aligned<f32>),
+    /// Pairs of inputs in a lane, for the dot product.
+    Pairs(Aligned<bf16>),
+    /// In the order of `F32`, to be widened.
+    Narrow(Aligned<bf16>),
+}
+
+impl PackedMatrix {
+    /// Packs the weight of a linear layer.
+    ///
+    /// `weight` (n, k), row-major: one row per output, as PyTorch stores it.
+    ///
+    /// # Panics
+    /// If `weight` has not `n * k` values.
+    pub fn linear<W: Weight>(
+        isa: Isa,
+        precision: Precision,
+        weight: &[W],
+        n: usize,
+        k: usize,
+    ) -> Self {
+        assert_eq!(
+            weight.len(),
+            n * k,
+            "a linear weight of {n} outputs and {k} inputs"
+        );
+        let layout = Layout {
+            n,
+            taps: 1,
+            run: k,
+            paired: false,
+        };
+        Self::pack(isa, precision, layout, |column, _, input| {
+            weight[column * k + input].to_f32()
+        })
+    }
+
+    /// Packs the projection of a GEGLU layer: the first half of its outputs are the values, the
+    /// second half their gates, and a product with it yields `n / 2` columns
+    /// `value * activation(gate)`.
+    ///
+    /// `weight` (n, k), row-major.
+    ///
+    /// # Panics
+    /// If `weight` has not `n * k` values or `n` is odd.
+    pub fn gated<W: Weight>(
+        isa: Isa,
+        precision: Precision,
+        weight: &[W],
+        n: usize,
+        k: usize,
+    ) -> Self {
+        assert_eq!(
+            weight.len(),
+            n * k,
+            "a gated weight of {n} outputs and {k} inputs"
+        );
+        assert!(
+            n.is_multiple_of(2),
+            "{n} outputs are not pairs of value and gate"
+        );
+        let layout = Layout {
+            n,
+            taps: 1,
+            run: k,
+            paired: true,
+        };
+        Self::pack(isa, precision, layout, |column, _, input| {
+            weight[column * k + input].to_f32()
+        })
+    }
+
+    /// Packs a convolution's window of `taps` places.
+    ///
+    /// `weight` (n, channels, taps), row-major: PyTorch's (out, in, height, width).
+    ///
+    /// # Panics
+    /// If `weight` has not `n * channels * taps` values.
+    pub(super) fn window<W: Weight>(
+        isa: Isa,
+        precision: Precision,
+        weight: &[W],
+        (n, channels, taps): (usize, usize, usize),
+    ) -> Self {
+        assert_eq!(
+            weight.len(),
+            n * channels * taps,
+            "a window of {channels} channels to {n}"
+        );
+        let layout = Layout {
+            n,
+            taps,
+            run: channels,
+            paired: false,
+        };
+        Self::pack(isa, precision, layout, |column, tap, channel| {
+            weight[(column * channels + channel) * taps + tap].to_f32()
+        })
+    }
+
+    /// Packs the weights that `weight` gives for (output, tap, input).
+    pub(super) fn pack(
+        isa: Isa,
+        precision: Precision,
+        layout: Layout,
+        weight: impl Fn(usize, usize, usize) -> f32 + Sync,
+    ) -> Self {
+        let Layout {
+            n,
+            taps,
+            run,
+            paired,
+        } = layout;
+        let (tile_rows, width) = isa.run(TileShape);
+        let pairs = precision == Precision::Bf16 && isa.has_fast_bf16();
+        let mut packed = Self {
+            isa,
+            n,
+            taps,
+            run,
+            run_packed: if pairs { run.next_multiple_of(2) } else { run },
+            width,
+            tile_rows,
+            paired,
+            data: PanelData::F32(Aligned::zeros(0)),
+        };
+        packed.data = match (precision, pairs) {
+            (Precision::F32, _) => PanelData::F32(packed.filled::<f32>(1, &weight)),
+            (Precision::Bf16, true) => PanelData::Pairs(packed.filled::<bf16>(2, &weight)),
+            (Precision::Bf16, false) => PanelData::Narrow(packed.filled::<bf16>(1, &weight)),
+        };
+        packed
+    }
+
+    /// The panels, with `group` inputs side by side in each column.
+    fn filled<T: Element>(
+        &self,
+        group: usize,
+        weight: &(impl Fn(usize, usize, usize) -> f32 + Sync),
+    ) -> Aligned<T> {
+        let mut data = Aligned::<T>::zeros(self.panels() * self.panel_len());
+        let panels = data.as_mut_slice().par_chunks_mut(self.panel_len().max(1));
+        panels.enumerate().for_each(|(panel, out)| {
+            for (i, inputs) in out.chunks_exact_mut(group * self.width).enumerate() {
+                let (tap, first) = (group * i / self.run_packed, group * i % self.run_packed);
+                for (lane, value) in inputs.iter_mut().enumerate() {
+                    let input = first + lane % group;
+                    let column = self.source_column(panel, lane / group);
+                    if let (Some(column), true) = (column, input < self.run) {
+                        *value = T::from_f32(weight(column, tap, input));
+                    }
+                }
+            }
+        });
+        data
+    }
+
+    /// The precision that the weights are packed in.
+    pub fn precision(&self) -> Precision {
+        match self.data {
+            PanelData::F32(_) => Precision::F32,
+            PanelData::Pairs(_) | PanelData::Narrow(_) => Precision::Bf16,
+        }
+    }
+
+    /// The instruction set that the weights are packed for.
+    pub fn isa(&self) -> Isa {
+        self.isa
+    }
+
+    /// Inputs: the columns of a matrix that can be multiplied with this one.
+    pub fn inputs(&self) -> usize {
+        self.taps * self.run
+    }
+
+    /// Columns of a product: half the weight's outputs for a gated weight.
+    pub fn outputs(&self) -> usize {
+        if self.paired { self.n / 2 } else { self.n }
+    }
+
+    /// Bytes that the packed weights take.
+    pub fn size_bytes(&self) -> usize {
+        match &self.data {
+            PanelData::F32(data) => size_of_val(data.as_slice()),
+            PanelData::Pairs(data) | PanelData::Narrow(data) => size_of_val(data.as_slice()),
+        }
+    }
+
+    /// Columns of the result that one panel yields.
+    pub(super) fn panel_outputs(&self) -> usize {
+        if self.paired {
+            self.width / 2
+        } else {
+            self.width
+        }
+    }
+
+    pub(super) fn panels(&self) -> usize {
+        self.outputs().div_ceil(self.panel_outputs())
+    }
+
+    /// Values in a panel.
+    pub(super) fn panel_len(&self) -> usize {
+        self.taps * self.run_packed * self.width
+    }
+
+    /// The weight's output that a panel's lane holds. A gated panel's first register holds values,
+    /// its second their gates.
+    fn source_column(&self, panel: usize, lane: usize) -> Option<usize> {
+        let column = if self.paired {
+            let half = self.width / 2;
+            let pair = panel * half + lane % half;
+            if pair >= self.n / 2 {
+                return None;
+            }
+            pair + lane / half * (self.n / 2)
+        } else {
+            panel * self.width + lane
+        };
+        (column < self.n).then_some(column)
+    }
+}
+
+/// The shape of a weight to be packed.
+#[derive(Clone, Copy)]
+pub(super) struct Layout {
+    pub(super) n: usize,
+    pub(super) taps: usize,
+    pub(super) run: usize,
+    pub(super) paired: bool,
+}
+
+/// Asks an instruction set for the rows and columns of its tiles.
+struct TileShape;
+
+impl Kernel for TileShape {
+    type Output = (usize, usize);
+    #[inline(always)]
+    fn run<S: Simd>(self, _: S) -> (usize, usize) {
+        (S::TILE_ROWS, 2 * S::LANES)
+    }
+}
