@@ -9,6 +9,7 @@ mod clipboard;
 mod dialogs;
 mod files;
 mod reveal;
+pub mod session;
 
 use std::sync::Arc;
 use std::thread::JoinHandle;

@@ -11,6 +11,7 @@ pub mod history;
 pub mod io_task;
 pub mod mask;
 pub mod region;
+pub mod session;
 pub mod staging;
 pub mod stroke;
 pub mod tiles;
