@@ -9,10 +9,13 @@
 
 pub mod app;
 pub mod canvas;
+pub mod cli;
 pub mod command;
 pub mod engine_link;
 pub mod io;
 pub mod panels;
+pub mod paths;
+pub mod starter;
 pub mod studio;
 pub mod text;
 pub mod textures;

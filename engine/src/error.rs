@@ -119,6 +119,11 @@ impl EngineError {
                 "free some space on that disk, or choose another folder"
             }
             Kind::AlreadyExists => "choose another name",
+            Kind::NotADirectory => {
+                "a file is in the way where a folder is needed: choose another path"
+            }
+            Kind::IsADirectory => "this is a folder: name a file",
+            Kind::InvalidFilename => "choose a shorter or simpler name",
             _ => "check the disk and try again",
         };
         Self::Io {

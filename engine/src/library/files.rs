@@ -49,6 +49,25 @@ pub fn create_folder(path: &Path) -> Result<()> {
     fs::create_dir_all(path).map_err(|error| EngineError::io(path, "create", &error))
 }
 
+/// Makes a folder where it is missing and checks that files can be written to it, so that a long job
+/// does not find out at its end.
+///
+/// # Errors
+/// `Io` naming the folder.
+pub fn check_folder(path: &Path) -> Result<()> {
+    create_folder(path)?;
+    let probe = write_temp(&path.join("probe"), b"probe");
+    probe.map(drop).map_err(|error| match error {
+        EngineError::Io { reason, remedy, .. } => EngineError::Io {
+            path: path.to_owned(),
+            action: "write to this folder".to_owned(),
+            reason,
+            remedy,
+        },
+        other => other,
+    })
+}
+
 fn parent(path: &Path) -> &Path {
     match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,

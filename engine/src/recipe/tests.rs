@@ -1,7 +1,7 @@
 //! JSON, ranges, and recipes inside PNG files.
 
 use super::*;
-use crate::catalog::{Catalog, Choice, Defaults, ModelInfo};
+use crate::catalog::{Catalog, Defaults, ModelInfo};
 use crate::client::{Request, SaveTo};
 use crate::error::EngineError;
 use crate::raster::{Picture, decode_picture, encode_png, encode_png_with_text};
@@ -53,14 +53,6 @@ pub(crate) fn record() -> Record {
     }
 }
 
-fn choice(id: &str) -> Choice {
-    Choice {
-        id: id.to_owned(),
-        label: id.to_owned(),
-        hint: String::new(),
-    }
-}
-
 fn catalog() -> Catalog {
     Catalog {
         models: vec![ModelInfo {
@@ -84,9 +76,7 @@ fn catalog() -> Catalog {
                 example_prompts: Vec::new(),
             },
         }],
-        problems: Vec::new(),
-        samplers: vec![choice("dpmpp_2m"), choice("ddim")],
-        schedules: vec![choice("model"), choice("karras")],
+        ..Catalog::default()
     }
 }
 

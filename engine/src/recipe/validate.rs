@@ -3,10 +3,12 @@
 use std::ops::RangeInclusive;
 
 use super::{InpaintArea, RECIPE_VERSION, Recipe, Start};
-use crate::catalog::{Catalog, Choice};
+use crate::catalog::Catalog;
 use crate::client::Request;
 use crate::error::{EngineError, Result};
 use crate::hash::is_sha256_hex;
+use crate::samplers::SAMPLERS;
+use crate::schedules::SCHEDULES;
 
 /// Sides of a picture, in pixels.
 pub const SIDE_PX: RangeInclusive<u32> = 16..=8192;
@@ -67,8 +69,8 @@ impl Recipe {
         problems.range("steps", self.steps, &STEPS);
         problems.range("guidance", self.guidance, &GUIDANCE);
         problems.range("guidance_rescale", self.guidance_rescale, &GUIDANCE_RESCALE);
-        problems.choice("sampler", &self.sampler, &catalog.samplers);
-        problems.choice("schedule", &self.schedule, &catalog.schedules);
+        problems.choice("sampler", &self.sampler, SAMPLERS.iter().map(|s| s.id));
+        problems.choice("schedule", &self.schedule, SCHEDULES.iter().map(|s| s.id));
         if let Some(start) = &self.start {
             problems.start(start, self.steps);
         }
@@ -134,10 +136,9 @@ impl Problems {
         }
     }
 
-    /// An empty list means that the catalogue is not read yet; the run looks again.
-    fn choice(&mut self, field: &str, id: &str, choices: &[Choice]) {
-        if !choices.is_empty() && !choices.iter().any(|choice| choice.id == id) {
-            let known: Vec<&str> = choices.iter().map(|choice| choice.id.as_str()).collect();
+    fn choice(&mut self, field: &str, id: &str, known: impl Iterator<Item = &'static str>) {
+        let known: Vec<&str> = known.collect();
+        if !known.contains(&id) {
             self.add(
                 field,
                 format!("“{id}” is not known; choose one of {}", known.join(", ")),

@@ -1,0 +1,119 @@
+//! `pentimento recipe FILE`: what made a picture.
+
+use std::io::{self, Write};
+use std::path::Path;
+
+use pentimento_engine::recipe::{InpaintArea, Outcome, Recipe, Record};
+
+use super::args::switch;
+use super::recipe_file::{Loaded, load_recipe};
+use super::{Args, Command, Context, Failure, Opt};
+
+const OPTIONS: &[Opt] = &[switch(
+    "json",
+    "Print the recipe as JSON, as render --recipe reads it.",
+)];
+
+pub(super) const COMMAND: Command = Command {
+    name: "recipe",
+    usage: "FILE [OPTIONS]",
+    about: "Print what made a picture (a PNG, or a recipe's JSON file).",
+    groups: &[("Options", OPTIONS)],
+    notes: String::new,
+    run,
+};
+
+fn run(args: &Args, context: &mut Context<'_>) -> Result<(), Failure> {
+    let [file] = args.rest.as_slice() else {
+        return Err(Failure::usage("recipe needs one file"));
+    };
+    let Loaded { record, notes } = load_recipe(Path::new(file))?;
+    for note in notes {
+        writeln!(context.err, "note: {note}")?;
+    }
+    if args.has("json") {
+        return Ok(writeln!(context.out, "{}", record.recipe.to_json())?);
+    }
+    Ok(print(context.out, &record)?)
+}
+
+fn print(out: &mut dyn Write, record: &Record) -> io::Result<()> {
+    let Record { recipe, outcome } = record;
+    let mut line = |name: &str, text: String| {
+        // Further lines of a prompt stay in their column.
+        writeln!(out, "{name:10} {}", text.replace('\n', "\n           "))
+    };
+    line("prompt", recipe.prompt.clone())?;
+    if !recipe.negative_prompt.is_empty() {
+        line("negative", recipe.negative_prompt.clone())?;
+    }
+    line("model", recipe.model.id.clone())?;
+    if let Some(hash) = &recipe.model.sha256 {
+        line("", hash.clone())?;
+    }
+    line(
+        "size",
+        format!("{} x {} px", recipe.width_px, recipe.height_px),
+    )?;
+    line("seed", recipe.seed.to_string())?;
+    line("steps", recipe.steps.to_string())?;
+    let rescale = match recipe.guidance_rescale {
+        0.0 => String::new(),
+        phi => format!(", rescaled by {phi}"),
+    };
+    line("guidance", format!("{}{rescale}", recipe.guidance))?;
+    line("sampler", recipe.sampler.clone())?;
+    line("schedule", recipe.schedule.clone())?;
+    line("noise", word(&recipe.noise_source))?;
+    line("precision", word(&recipe.precision))?;
+    if let Some(text) = start_text(recipe) {
+        line("start", text)?;
+    }
+    if let Some(text) = outcome_text(outcome) {
+        line("made", text)?;
+    }
+    for warning in &outcome.warnings {
+        line("note", warning.clone())?;
+    }
+    Ok(())
+}
+
+/// A setting's word as in the JSON form.
+fn word(setting: &impl serde::Serialize) -> String {
+    let value = serde_json::to_value(setting).unwrap_or_default();
+    value.as_str().unwrap_or_default().to_owned()
+}
+
+fn start_text(recipe: &Recipe) -> Option<String> {
+    let start = recipe.start.as_ref()?;
+    let mut text = format!("strength {}, picture {}", start.strength, start.picture);
+    if let Some(inpaint) = &start.inpaint {
+        let area = match inpaint.area {
+            InpaintArea::WholePicture => "the whole picture seen".to_owned(),
+            InpaintArea::OnlyMasked { padding_px } => {
+                format!("only the masked area and {padding_px} px around it seen")
+            }
+        };
+        text.push_str(&format!(
+            "\nmask {}\nblur {} px, masked content {}, {area}",
+            inpaint.mask,
+            inpaint.blur_px,
+            word(&inpaint.content)
+        ));
+    }
+    Some(text)
+}
+
+fn outcome_text(outcome: &Outcome) -> Option<String> {
+    if outcome.build.is_empty() {
+        return None;
+    }
+    let mut text = format!(
+        "in {:.1} s on {} ({}) by version {}",
+        outcome.elapsed_secs, outcome.device, outcome.kernels, outcome.build
+    );
+    if outcome.unmasked_pixels_verified == Some(true) {
+        text.push_str("\npixels outside the mask were checked to be untouched");
+    }
+    Some(text)
+}

@@ -1,0 +1,264 @@
+//! From options to a request: the recipe of a file or a model's defaults, overridden option by
+//! option, with start picture and mask read and checked before any work begins.
+
+use std::collections::hash_map::RandomState;
+use std::hash::{BuildHasher, Hasher};
+use std::path::{Path, PathBuf};
+
+use pentimento_engine::catalog::{Catalog, ModelInfo};
+use pentimento_engine::client::{Blob, Request, SaveTo};
+use pentimento_engine::error::EngineError;
+use pentimento_engine::raster::{Mask, Picture, load_mask, load_picture};
+use pentimento_engine::recipe::{
+    Inpaint, InpaintArea, MaskedContent, ModelRef, NoiseKind, PROMPT_REVISION, Precision,
+    RECIPE_VERSION, Recipe, SAMPLER_REVISION, Start,
+};
+
+use super::model_choice::{choose, find};
+use super::overrides::Overrides;
+use super::recipe_file::{Loaded, load_recipe};
+use super::{Args, Failure};
+
+/// Image-to-image strength when none is given, as in A1111.
+const STRENGTH: f64 = 0.75;
+/// A model's defaults as a recipe, with a random seed.
+pub(super) fn from_defaults(model: &ModelInfo) -> Recipe {
+    Recipe {
+        version: RECIPE_VERSION,
+        model: ModelRef {
+            id: model.id.clone(),
+            sha256: None,
+        },
+        prompt: String::new(),
+        negative_prompt: String::new(),
+        width_px: model.native_px[0],
+        height_px: model.native_px[1],
+        seed: random_seed(),
+        steps: model.defaults.steps,
+        guidance: model.defaults.guidance,
+        guidance_rescale: 0.0,
+        sampler: model.defaults.sampler.clone(),
+        schedule: model.defaults.schedule.clone(),
+        noise_source: NoiseKind::default(),
+        precision: Precision::default(),
+        start: None,
+        sampler_revision: SAMPLER_REVISION,
+        prompt_revision: PROMPT_REVISION,
+        unknown: serde_json::Map::new(),
+    }
+}
+
+/// 32 bits, so that other tools can use the seed as well. The hasher's keys come from the system.
+fn random_seed() -> u64 {
+    RandomState::new().build_hasher().finish() & 0xffff_ffff
+}
+
+/// What the options ask for, before the model's defaults are known.
+pub(super) struct Draft {
+    model: Option<String>,
+    recipe: Option<Loaded>,
+    overrides: Overrides,
+    init: Option<Picture>,
+    mask: Option<Mask>,
+    count: u32,
+}
+
+impl Draft {
+    /// Reads the options and the files they name.
+    pub(super) fn read(args: &Args) -> Result<Self, Failure> {
+        let overrides = Overrides::read(args)?;
+        let recipe = args
+            .path("recipe")
+            .map(|path| load_recipe(&path))
+            .transpose()?;
+        if recipe.is_none() && overrides.prompt.is_none() {
+            return Err(Failure::usage("--prompt is needed, or a --recipe"));
+        }
+        let old_start = recipe.as_ref().and_then(|r| r.record.recipe.start.as_ref());
+        let starts = args.has("init") || old_start.is_some();
+        let masks = args.has("mask") || old_start.is_some_and(|start| start.inpaint.is_some());
+        for (name, other, there) in [
+            ("mask", "init", starts),
+            ("strength", "init", starts),
+            ("mask-blur", "mask", masks),
+            ("content", "mask", masks),
+            ("only-masked", "mask", masks),
+            ("padding", "mask", masks),
+        ] {
+            if args.has(name) && !there {
+                return Err(Failure::usage(format!("--{name} needs --{other}")));
+            }
+        }
+        let init = args
+            .path("init")
+            .map(|path| load_picture(&path))
+            .transpose()?;
+        let mask_path = args.path("mask");
+        let mask = mask_path.as_deref().map(load_mask).transpose()?;
+        if let (Some(mask), Some(path)) = (&mask, &mask_path)
+            && mask.is_empty()
+        {
+            let problem = "nothing in the mask is white, so nothing would be repainted";
+            let remedy = "paint white where the picture should change";
+            return Err(EngineError::bad_file(path, problem, remedy).into());
+        }
+        Ok(Self {
+            model: args.text("model")?.map(str::to_owned),
+            count: args.number("batch", "a whole number")?.unwrap_or(1),
+            recipe,
+            overrides,
+            init,
+            mask,
+        })
+    }
+
+    /// The model's folder, where it was named by one.
+    pub(super) fn model_folder(&self) -> Option<PathBuf> {
+        let folder = PathBuf::from(self.model.as_ref()?);
+        folder.is_dir().then_some(folder)
+    }
+
+    /// What was asked for by name: the option, else the recipe.
+    fn wanted(&self) -> Option<&str> {
+        let of_recipe = || {
+            self.recipe
+                .as_ref()
+                .map(|r| r.record.recipe.model.id.as_str())
+        };
+        self.model
+            .as_deref()
+            .or_else(of_recipe)
+            .filter(|id| !id.is_empty())
+    }
+
+    /// Whether the catalogue already holds the model.
+    pub(super) fn knows_its_model(&self, catalog: &Catalog) -> bool {
+        match self.wanted() {
+            Some(wanted) => find(catalog, wanted).is_some(),
+            None => !catalog.models.is_empty(),
+        }
+    }
+
+    /// The request, checked against the catalogue, and notes for the user.
+    pub(super) fn finish(
+        self,
+        catalog: &Catalog,
+        save_to: SaveTo,
+        library_dir: &Path,
+    ) -> Result<(Request, Vec<String>), Failure> {
+        let mut notes = self
+            .recipe
+            .as_ref()
+            .map_or_else(Vec::new, |r| r.notes.clone());
+        let hash = match (&self.model, &self.recipe) {
+            (None, Some(loaded)) => loaded.record.recipe.model.sha256.as_deref(),
+            _ => None,
+        };
+        let model = choose(catalog, self.wanted(), hash, &mut notes)?;
+        let mut recipe = match &self.recipe {
+            Some(loaded) => loaded.record.recipe.clone(),
+            None => from_defaults(model),
+        };
+        recipe.adopt_revisions();
+        if recipe.model.id != model.id {
+            recipe.model = ModelRef {
+                id: model.id.clone(),
+                sha256: model.sha256.clone(),
+            };
+        }
+        self.overrides.apply(&mut recipe);
+        let mut blobs = Vec::new();
+        self.start(&mut recipe, &mut blobs, library_dir)?;
+        let request = Request {
+            recipe,
+            count: self.count,
+            save_to,
+            blobs,
+        };
+        request.validate(catalog)?;
+        Ok((request, notes))
+    }
+
+    /// Start picture and mask into the recipe, their files into `blobs`.
+    fn start(
+        &self,
+        recipe: &mut Recipe,
+        blobs: &mut Vec<Blob>,
+        library_dir: &Path,
+    ) -> Result<(), Failure> {
+        if let Some(picture) = &self.init {
+            let blob = Blob::from_picture(picture)?;
+            let old = recipe.start.take();
+            recipe.start = Some(Start {
+                picture: blob.sha256.clone(),
+                strength: old.as_ref().map_or(STRENGTH, |start| start.strength),
+                inpaint: old.and_then(|start| start.inpaint),
+            });
+            (recipe.width_px, recipe.height_px) = (picture.width_px, picture.height_px);
+            blobs.push(blob);
+        }
+        let size_px = (recipe.width_px, recipe.height_px);
+        let Some(start) = &mut recipe.start else {
+            if let Some(size) = self.overrides.size_px {
+                (recipe.width_px, recipe.height_px) = size;
+            }
+            return Ok(());
+        };
+        if self.overrides.size_px.is_some_and(|size| size != size_px) {
+            return Err(Failure::usage(format!(
+                "--size: the start picture decides the size, it has {} x {} px; scale it first",
+                size_px.0, size_px.1
+            )));
+        }
+        if let Some(strength) = self.overrides.strength {
+            start.strength = strength;
+        }
+        if let Some(mask) = &self.mask {
+            if (mask.width_px, mask.height_px) != size_px {
+                return Err(EngineError::invalid(
+                    "start.inpaint.mask",
+                    format!(
+                        "the mask has {} x {} px, the start picture {} x {} px; they must be equal",
+                        mask.width_px, mask.height_px, size_px.0, size_px.1
+                    ),
+                )
+                .into());
+            }
+            let blob = Blob::from_mask(mask)?;
+            let sha256 = blob.sha256.clone();
+            match &mut start.inpaint {
+                Some(inpaint) => inpaint.mask = sha256,
+                None => {
+                    start.inpaint = Some(Inpaint {
+                        mask: sha256,
+                        blur_px: 0,
+                        content: MaskedContent::default(),
+                        area: InpaintArea::default(),
+                    });
+                }
+            }
+            blobs.push(blob);
+        }
+        if let Some(inpaint) = &mut start.inpaint {
+            self.overrides.apply_to_inpaint(inpaint);
+        }
+        check_blobs(start, blobs, library_dir)
+    }
+}
+
+/// A recipe names its pictures by hash; those that were not given must lie in the gallery.
+fn check_blobs(start: &Start, blobs: &[Blob], library_dir: &Path) -> Result<(), Failure> {
+    let mask = start.inpaint.as_ref().map(|inpaint| &inpaint.mask);
+    for (option, hash) in [("init", Some(&start.picture)), ("mask", mask)] {
+        let Some(hash) = hash else { continue };
+        let kept = library_dir.join("blobs").join(format!("{hash}.png"));
+        if !blobs.iter().any(|blob| &blob.sha256 == hash) && !kept.is_file() {
+            return Err(Failure::Other(format!(
+                "{}: the recipe refers to this picture, but it is not in the gallery; give it with \
+                 --{option} FILE",
+                kept.display()
+            )));
+        }
+    }
+    Ok(())
+}
