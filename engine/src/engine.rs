@@ -1,10 +1,43 @@
 //! The engine's handle: starts the threads, queues jobs, hands out events and previews.
+//!
+//! Threads: `engine-worker` runs jobs; `engine-queue` journals them before they may start;
+//! `engine-clerk` finds models and counts tokens; `engine-hasher` hashes model files. All work at a
+//! lower priority than the interface's.
 
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::thread::JoinHandle;
+
+use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
+
+use crate::backend::{Backend, lower_priority};
+use crate::cancel::CancelToken;
+use crate::catalog::Catalog;
+use crate::catalog::scan::{self, Found};
+use crate::clerk::{Clerk, ClerkTask};
+use crate::client::{EngineClient, Request, UnfinishedJob};
+use crate::error::{EngineError, Result};
+use crate::event::{Event, JobId, Preview, Stage};
+use crate::intake::{Intake, IntakeTask};
+use crate::mailbox::Mailbox;
+use crate::queue::Journal;
+use crate::queue::line::Line;
+use crate::worker::Worker;
+
+/// Jobs that may wait at once.
+pub const QUEUE_LIMIT: usize = 256;
+/// Events that may wait to be read; whoever sends more waits, none is dropped.
+const EVENTS_LIMIT: usize = 4096;
+/// Tasks that may wait for the clerk; further token counts are dropped, the next one replaces them.
+const CLERK_LIMIT: usize = 64;
 
 /// Called after every event and preview, from the engine's thread; must not block.
 pub type Waker = Arc<dyn Fn() + Send + Sync>;
+
+/// Called on the worker's thread when a job enters a stage: for tests that cancel or panic at a
+/// chosen place.
+pub type StageProbe = Arc<dyn Fn(JobId, Stage) + Send + Sync>;
 
 /// Where the engine works. All paths come from the caller.
 #[derive(Clone, Debug)]
@@ -32,4 +65,302 @@ pub struct EmbeddedModel {
     pub id: &'static str,
     /// Path inside the model's folder (`/` as separator) and contents.
     pub files: &'static [(&'static str, &'static [u8])],
+}
+
+/// What the engine's threads share.
+pub(crate) struct Shared {
+    events: Sender<Event>,
+    waker: Waker,
+    pub(crate) previews: Mailbox<Preview>,
+    pub(crate) line: Line,
+    pub(crate) journal: Journal,
+    pub(crate) stopping: CancelToken,
+    /// Jobs that wait, are journaled or run.
+    open_jobs: AtomicUsize,
+    tokens: Mutex<Vec<(JobId, CancelToken)>>,
+    catalog: RwLock<(Arc<Catalog>, Arc<Vec<Found>>)>,
+    /// Models named by path: they stay through every search of the model folders.
+    by_path: Mutex<Vec<Found>>,
+}
+
+impl Shared {
+    /// Sends an event; waits while the lane is full.
+    pub(crate) fn emit(&self, event: Event) {
+        // The receiver lives as long as the engine's handle; after that nobody listens.
+        let _unheard = self.events.send(event).is_err();
+        (self.waker)();
+    }
+
+    pub(crate) fn wake(&self) {
+        (self.waker)();
+    }
+
+    /// Ends a job: its last event, and its place in the queue.
+    pub(crate) fn end_job(&self, job: JobId, event: Event) {
+        self.previews.discard_if(|preview| preview.job == job);
+        self.tokens.lock().unwrap_or_else(PoisonError::into_inner).retain(|(id, _)| *id != job);
+        self.open_jobs.fetch_sub(1, Ordering::Relaxed);
+        self.emit(event);
+    }
+
+    pub(crate) fn catalog(&self) -> Arc<Catalog> {
+        Arc::clone(&self.catalog.read().unwrap_or_else(PoisonError::into_inner).0)
+    }
+
+    /// The model of that id, or at that path.
+    pub(crate) fn found(&self, wanted: &str) -> Option<Found> {
+        let catalog = self.catalog.read().unwrap_or_else(PoisonError::into_inner);
+        let named = |model: &&Found| {
+            let path = model.info.path.as_deref();
+            model.info.id == wanted || path.is_some_and(|path| path.as_os_str() == wanted)
+        };
+        catalog.1.iter().find(named).cloned()
+    }
+
+    pub(crate) fn set_catalog(&self, mut catalog: Catalog, mut found: Vec<Found>) {
+        for model in self.by_path.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+            if found.iter().all(|other| other.info.path != model.info.path) {
+                catalog.models.push(model.info.clone());
+                found.push(model.clone());
+            }
+        }
+        *self.catalog.write().unwrap_or_else(PoisonError::into_inner) =
+            (Arc::new(catalog), Arc::new(found));
+        self.emit(Event::CatalogChanged);
+    }
+
+    /// Puts a model's hash into the catalogue, unless the model left it meanwhile.
+    pub(crate) fn set_hash(&self, id: &str, sha256: &str) {
+        {
+            let mut catalog = self.catalog.write().unwrap_or_else(PoisonError::into_inner);
+            let (shown, found) = &mut *catalog;
+            let models = Arc::make_mut(shown).models.iter_mut();
+            let found = Arc::make_mut(found).iter_mut().map(|model| &mut model.info);
+            for info in models.chain(found).filter(|info| info.id == id) {
+                info.sha256 = Some(sha256.to_owned());
+            }
+        }
+        self.emit(Event::CatalogChanged);
+    }
+}
+
+/// The running engine. Dropping it stops the threads; jobs that were not finished stay journaled.
+pub struct Engine {
+    shared: Arc<Shared>,
+    events: Receiver<Event>,
+    intake: Sender<IntakeTask>,
+    clerk: Sender<ClerkTask>,
+    next_job: AtomicU64,
+    threads: Vec<JoinHandle<()>>,
+    kernels: String,
+    device: String,
+}
+
+impl Engine {
+    /// Starts the engine. The catalogue holds the built-in models at once; the model folders are
+    /// searched in the background.
+    ///
+    /// # Errors
+    /// `InvalidRequest` for an impossible device or thread count, `Io` when the data folder cannot
+    /// be written to.
+    pub fn start(config: EngineConfig, waker: Waker) -> Result<Self> {
+        Self::start_probed(config, waker, Arc::new(|_, _| ()))
+    }
+
+    /// As [`Self::start`], with a probe that hears of every stage on the worker's thread.
+    ///
+    /// # Errors
+    /// As [`Self::start`].
+    pub fn start_probed(config: EngineConfig, waker: Waker, probe: StageProbe) -> Result<Self> {
+        let backend = Backend::open(&config.device, config.threads)?;
+        let (kernels, device) = (backend.kernels(), backend.name().to_owned());
+        let (events_in, events) = bounded(EVENTS_LIMIT);
+        let (catalog, found) = scan::scan(&[], &config.embedded_models);
+        let shared = Arc::new(Shared {
+            events: events_in,
+            waker,
+            previews: Mailbox::default(),
+            line: Line::default(),
+            journal: Journal::open(&config.data_dir)?,
+            stopping: CancelToken::default(),
+            open_jobs: AtomicUsize::new(0),
+            tokens: Mutex::default(),
+            catalog: RwLock::new((Arc::new(catalog), Arc::new(found))),
+            by_path: Mutex::default(),
+        });
+        let (intake_in, intake_out) = bounded(2 * QUEUE_LIMIT);
+        let (clerk_in, clerk_out) = bounded(CLERK_LIMIT);
+        let (hash_in, hash_out) = bounded(CLERK_LIMIT);
+        let mut clerk = Clerk::new(Arc::clone(&shared), &config, hash_in);
+        let hasher = clerk.hasher();
+        let intake = Intake::new(Arc::clone(&shared), config.library_dir.clone());
+        let mut worker = Worker::new(Arc::clone(&shared), &config, backend, probe);
+        let threads = vec![
+            named_thread("engine-worker", move || worker.run())?,
+            named_thread("engine-queue", move || intake.run(&intake_out))?,
+            named_thread("engine-clerk", move || clerk.run(&clerk_out))?,
+            named_thread("engine-hasher", move || hasher.run(&hash_out))?,
+        ];
+        let engine = Self {
+            shared,
+            events,
+            intake: intake_in,
+            clerk: clerk_in,
+            next_job: AtomicU64::new(1),
+            threads,
+            kernels,
+            device,
+        };
+        engine.set_model_folders(config.model_folders);
+        Ok(engine)
+    }
+
+    /// The device it computes on.
+    pub fn device(&self) -> &str {
+        &self.device
+    }
+
+    /// Instruction level of its kernels.
+    pub fn kernels(&self) -> &str {
+        &self.kernels
+    }
+
+    /// Adds one model folder by its path, at once; for the command line, which names models by path.
+    ///
+    /// # Errors
+    /// What is wrong with the folder.
+    pub fn add_model_folder(&self, path: &std::path::Path) -> Result<String> {
+        let path = std::path::absolute(path)
+            .map_err(|error| EngineError::io(path, "find", &error))?;
+        if let Some(known) = self.shared.found(&path.to_string_lossy()) {
+            return Ok(known.info.id);
+        }
+        let mut model = scan::inspect_folder(&path)?;
+        let id = {
+            let mut guard = self.shared.catalog.write().unwrap_or_else(PoisonError::into_inner);
+            let (shown, found) = &mut *guard;
+            let mut number = 1;
+            let plain = model.info.id.clone();
+            while shown.models.iter().any(|other| other.id == model.info.id) {
+                number += 1;
+                model.info.id = format!("{plain} ({number})");
+            }
+            Arc::make_mut(shown).models.push(model.info.clone());
+            let id = model.info.id.clone();
+            self.shared.by_path.lock().unwrap_or_else(PoisonError::into_inner).push(model.clone());
+            Arc::make_mut(found).push(model);
+            id
+        };
+        self.shared.emit(Event::CatalogChanged);
+        Ok(id)
+    }
+
+    /// Waits for the next event; `None` after `timeout`.
+    pub fn wait_event(&self, timeout: std::time::Duration) -> Option<Event> {
+        self.events.recv_timeout(timeout).ok()
+    }
+}
+
+impl EngineClient for Engine {
+    fn submit(&self, mut request: Request) -> Result<JobId> {
+        let catalog = self.shared.catalog();
+        request.validate(&catalog)?;
+        let Some(model) = catalog.find(&request.recipe.model.id) else {
+            return Err(EngineError::ModelNotFound {
+                wanted: request.recipe.model.id.clone(),
+                known: catalog.models.iter().map(|model| model.id.clone()).collect(),
+            });
+        };
+        request.recipe.model.id.clone_from(&model.id);
+        if self.shared.open_jobs.fetch_add(1, Ordering::Relaxed) >= QUEUE_LIMIT {
+            self.shared.open_jobs.fetch_sub(1, Ordering::Relaxed);
+            return Err(EngineError::QueueFull { limit: QUEUE_LIMIT });
+        }
+        let job = JobId(self.next_job.fetch_add(1, Ordering::Relaxed));
+        let cancel = CancelToken::default();
+        let tokens = &self.shared.tokens;
+        tokens.lock().unwrap_or_else(PoisonError::into_inner).push((job, cancel.clone()));
+        let task = IntakeTask::Queue(Box::new(crate::queue::line::Waiting { job, request, cancel }));
+        self.intake.try_send(task).map_err(|_full| {
+            self.shared.open_jobs.fetch_sub(1, Ordering::Relaxed);
+            EngineError::QueueFull { limit: QUEUE_LIMIT }
+        })?;
+        Ok(job)
+    }
+
+    fn cancel(&self, job: JobId) {
+        let tokens = self.shared.tokens.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, token)) = tokens.iter().find(|(id, _)| *id == job) {
+            token.cancel();
+            // A job that runs or is about to sees its flag; one that waits is taken out of the line.
+            let _flag_does = self.intake.try_send(IntakeTask::Cancel(job)).is_err();
+        }
+    }
+
+    fn poll_event(&self) -> Option<Event> {
+        self.events.try_recv().ok()
+    }
+
+    fn take_preview(&self) -> Option<Preview> {
+        self.shared.previews.take()
+    }
+
+    fn catalog(&self) -> Arc<Catalog> {
+        self.shared.catalog()
+    }
+
+    fn count_tokens(&self, query: u64, model: &str, texts: Vec<String>) {
+        let task = ClerkTask::CountTokens { query, model: model.to_owned(), texts };
+        let _dropped = self.clerk.try_send(task).is_err();
+    }
+
+    fn set_model_folders(&self, folders: Vec<PathBuf>) {
+        let task = ClerkTask::Scan(folders);
+        if let Err(TrySendError::Full(task)) = self.clerk.try_send(task) {
+            // Only token counts can have filled the lane; they are answered in milliseconds.
+            let _stopped = self.clerk.send(task).is_err();
+        }
+    }
+
+    fn warm_up(&self, model: &str) {
+        self.shared.line.warm_up(model.to_owned());
+    }
+
+    fn unfinished_jobs(&self) -> Vec<UnfinishedJob> {
+        self.shared.journal.unfinished()
+    }
+
+    fn forget_unfinished(&self, key: &str) {
+        self.shared.journal.forget(key);
+    }
+}
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        self.shared.stopping.cancel();
+        self.shared.line.stop();
+        let tokens = self.shared.tokens.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        tokens.iter().for_each(|(_, token)| token.cancel());
+        // The other threads end when their lanes close.
+        self.intake = bounded(0).0;
+        self.clerk = bounded(0).0;
+        for thread in self.threads.drain(..) {
+            while !thread.is_finished() {
+                // Whoever waits to send an event must not wait for ever.
+                let _nobody_reads =
+                    self.events.recv_timeout(std::time::Duration::from_millis(5)).is_ok();
+            }
+            let _panicked = thread.join().is_err();
+        }
+    }
+}
+
+fn named_thread(name: &str, work: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>> {
+    let body = move || {
+        lower_priority();
+        work();
+    };
+    std::thread::Builder::new().name(name.to_owned()).spawn(body).map_err(|error| {
+        EngineError::Internal { stage: format!("starting {name}"), report: error.to_string() }
+    })
 }

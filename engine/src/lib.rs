@@ -1,8 +1,33 @@
-//! Pentimento's engine.
+//! Pentimento's engine: makes and repairs pictures with diffusion models, offline.
+//!
+//! # Map
+//! A [`client::Request`] holds a [`recipe::Recipe`], everything that decides a picture's pixels. It
+//! goes through [`engine::Engine`] (threads, two lanes back: [`event::Event`]s, never lost, and the
+//! newest [`event::Preview`]) as follows:
+//!
+//! - `intake`: blobs into [`library`], the job into the journal ([`queue`]), then into the line;
+//! - `worker`: takes it, loads the model once, runs it behind a panic fence, saves, then reports;
+//! - [`pipeline`]: the one loop. Prompt ([`prompt`]) and start picture ([`raster`]) become latents;
+//!   a sampler ([`samplers`]) walks the levels of a schedule ([`schedules`]) with our own [`noise`];
+//!   the [`denoiser`] behind it is a network with [`guidance`]; each step gives a [`preview`];
+//! - [`families`]: the networks, on the shared layers of [`nn`], whose `ops` are the only door to
+//!   compute; their [`weights`] come through bounded readers; [`catalog`] knows which exist.
+//!
+//! To add a family, sampler or schedule: a file and one line in `FAMILIES`, `SAMPLERS`, `SCHEDULES`.
+//!
+//! # Invariants
+//! - Nothing here knows of windows, dialogs, terminals or home directories: paths come by
+//!   [`engine::EngineConfig`].
+//! - What crosses to the caller is plain data: clonable, serialisable, without tensors.
+//! - Samplers never name a family; families never name each other.
+//! - A picture is on the disk before `ImageReady` says so; a job is in the journal before it starts.
+//! - Same recipe, machine and build: same pixels, whatever the thread count or the batch.
+//! - Where the painted mask is 0, the result has the opened picture's pixels; every run checks it.
 
 pub mod backend;
 pub mod cancel;
 pub mod catalog;
+mod clerk;
 pub mod client;
 pub mod denoiser;
 pub mod engine;
@@ -16,6 +41,7 @@ pub mod hash;
     reason = "vector instructions and parallel writes, behind functions that are safe to call"
 )]
 pub mod kernels;
+mod intake;
 pub mod latent;
 pub mod library;
 pub mod mailbox;
@@ -24,8 +50,10 @@ pub mod noise;
 pub mod pipeline;
 pub mod preview;
 pub mod prompt;
+pub mod queue;
 pub mod raster;
 pub mod recipe;
 pub mod samplers;
 pub mod schedules;
 pub mod weights;
+mod worker;

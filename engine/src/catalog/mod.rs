@@ -1,5 +1,8 @@
 //! Which models exist and what they are, from headers and config files alone.
 
+pub mod hash;
+pub mod scan;
+
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};

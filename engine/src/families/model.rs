@@ -39,7 +39,7 @@ pub struct Conditioning {
 }
 
 /// A loaded model.
-pub trait Model: Send {
+pub trait Model: Send + Sync {
     /// What it is.
     fn facts(&self) -> &ModelFacts;
     /// Things the user should know: unused tensors…
@@ -83,7 +83,7 @@ pub struct Moments {
 }
 
 /// An autoencoder between pictures (B, 3, H, W), -1 to 1, and latents.
-pub trait Autoencoder: Send {
+pub trait Autoencoder: Send + Sync {
     /// Channels of the latents.
     fn latent_channels(&self) -> usize;
     /// Picture pixels per latent pixel, a power of two.

@@ -1,0 +1,70 @@
+//! The thread `engine-queue`: blobs and journal first, then the job may start. It also takes
+//! cancelled jobs out of the line.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use crossbeam_channel::Receiver;
+
+use crate::engine::Shared;
+use crate::error::Result;
+use crate::event::{Event, JobId};
+use crate::library::Library;
+use crate::queue::line::Waiting;
+
+/// What the thread is asked.
+pub(crate) enum IntakeTask {
+    /// Journal a job and put it in the line.
+    Queue(Box<Waiting>),
+    /// Take a job out of the line.
+    Cancel(JobId),
+}
+
+/// The thread's state.
+pub(crate) struct Intake {
+    shared: Arc<Shared>,
+    library_dir: PathBuf,
+}
+
+impl Intake {
+    pub(crate) fn new(shared: Arc<Shared>, library_dir: PathBuf) -> Self {
+        Self { shared, library_dir }
+    }
+
+    /// Works until the lane closes.
+    pub(crate) fn run(&self, tasks: &Receiver<IntakeTask>) {
+        let mut library = None;
+        for task in tasks {
+            match task {
+                IntakeTask::Queue(waiting) => self.queue(*waiting, &mut library),
+                IntakeTask::Cancel(job) => {
+                    if self.shared.line.remove(job).is_some() {
+                        self.shared.journal.remove(job);
+                        self.shared.end_job(job, Event::Cancelled { job });
+                    }
+                }
+            }
+        }
+    }
+
+    fn queue(&self, waiting: Waiting, library: &mut Option<Library>) {
+        let job = waiting.job;
+        match self.journal(&waiting, library) {
+            Ok(()) => self.shared.line.push(waiting),
+            Err(error) => self.shared.end_job(job, Event::Failed { job, error }),
+        }
+    }
+
+    fn journal(&self, waiting: &Waiting, library: &mut Option<Library>) -> Result<()> {
+        if !waiting.request.blobs.is_empty() {
+            let library = match library {
+                Some(library) => library,
+                None => library.insert(Library::open(&self.library_dir)?),
+            };
+            for blob in &waiting.request.blobs {
+                library.put_blob(blob)?;
+            }
+        }
+        self.shared.journal.write(waiting.job, &waiting.request, 0)
+    }
+}

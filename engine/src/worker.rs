@@ -1,0 +1,457 @@
+//! The thread `engine-worker`: runs jobs one after the other behind a panic fence, with the model it
+//! used last still in memory.
+
+use std::collections::HashMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use crate::backend::Backend;
+use crate::cancel::CancelToken;
+use crate::catalog::hash::hash_model;
+use crate::catalog::scan::Found;
+use crate::client::SaveTo;
+use crate::engine::{EngineConfig, Shared, StageProbe};
+use crate::error::{EngineError, Result};
+use crate::event::{Event, JobId, Preview, Stage};
+use crate::families::identify;
+use crate::families::model::{Conditioning, Model};
+use crate::library::Library;
+use crate::library::files::numbered;
+use crate::library::save::{save_to_file, save_to_folder};
+use crate::pipeline::{self, Inputs, Listener, Rendered};
+use crate::preview::LinearMap;
+use crate::queue::line::{Next, Waiting};
+use crate::raster::{Mask, Picture, decode_picture, mask_from_picture};
+use crate::recipe::{Outcome, Recipe, Record};
+
+/// Encoded prompts kept with a model.
+const ENCODINGS_LIMIT: usize = 16;
+
+/// A model in memory.
+struct Loaded {
+    found: Found,
+    model: Box<dyn Model>,
+    map: LinearMap,
+    encodings: HashMap<String, Conditioning>,
+    /// Decoding time per picture pixel, in seconds, once known.
+    decode_secs_per_px: Option<f64>,
+}
+
+/// The thread's state.
+pub(crate) struct Worker {
+    shared: Arc<Shared>,
+    backend: Arc<Backend>,
+    library_dir: PathBuf,
+    library: Option<Library>,
+    previews: bool,
+    probe: StageProbe,
+    loaded: Option<Loaded>,
+    /// What the current job is doing, for the panic fence.
+    stage: Option<Stage>,
+}
+
+impl Worker {
+    pub(crate) fn new(
+        shared: Arc<Shared>,
+        config: &EngineConfig,
+        backend: Backend,
+        probe: StageProbe,
+    ) -> Self {
+        Self {
+            shared,
+            backend: Arc::new(backend),
+            library_dir: config.library_dir.clone(),
+            library: None,
+            previews: config.previews,
+            probe,
+            loaded: None,
+            stage: None,
+        }
+    }
+
+    /// Works until the line ends.
+    pub(crate) fn run(&mut self) {
+        loop {
+            match self.shared.line.next() {
+                Next::Stop => return,
+                Next::Job(waiting) => self.run_fenced(&waiting),
+                Next::WarmUp(model) => self.warm_up(&model),
+            }
+        }
+    }
+
+    fn warm_up(&mut self, model: &str) {
+        // What is wrong with a model shows when a job asks for it.
+        if let Some(found) = self.shared.found(model) {
+            let cancel = self.shared.stopping.clone();
+            let backend = Arc::clone(&self.backend);
+            let load = || backend.run(|| self.load(&found, &cancel).is_ok());
+            if catch_unwind(AssertUnwindSafe(load)).is_err() {
+                self.loaded = None;
+            }
+        }
+    }
+
+    /// Runs a job; a panic in it fails the job and nothing else.
+    fn run_fenced(&mut self, waiting: &Waiting) {
+        let job = waiting.job;
+        self.stage = None;
+        let backend = Arc::clone(&self.backend);
+        let result =
+            catch_unwind(AssertUnwindSafe(|| backend.run(|| self.run_job(waiting)))).unwrap_or_else(
+                |payload| {
+                    // Whatever the panic left half-done goes with the model.
+                    self.loaded = None;
+                    let stage = self.stage.map_or("starting", stage_name);
+                    let report = panic_message(payload.as_ref());
+                    Err(EngineError::Internal { stage: format!("{stage}, job {job}"), report })
+                },
+            );
+        let stopping = self.shared.stopping.is_cancelled();
+        if !(stopping && result == Err(EngineError::Cancelled)) {
+            self.shared.journal.remove(job);
+        }
+        let event = match result {
+            Ok(()) => Event::Finished { job },
+            Err(EngineError::Cancelled) => Event::Cancelled { job },
+            Err(error) => Event::Failed { job, error },
+        };
+        self.shared.end_job(job, event);
+    }
+
+    fn run_job(&mut self, waiting: &Waiting) -> Result<()> {
+        let (job, cancel) = (waiting.job, &waiting.cancel);
+        cancel.check()?;
+        let mut recipe = waiting.request.recipe.clone();
+        let wanted = recipe.model.id.clone();
+        let mut warnings = recipe.adopt_revisions();
+        recipe.precision = self.backend.resolve_precision(recipe.precision)?;
+        let found = self.shared.found(&wanted).ok_or_else(|| {
+            let known = self.shared.catalog().models.iter().map(|model| model.id.clone()).collect();
+            EngineError::ModelNotFound { wanted, known }
+        })?;
+        let start = self.read_start(&mut recipe, waiting, &mut warnings)?;
+        let events = Arc::clone(&self.shared);
+        let count = waiting.request.count;
+        events.emit(Event::Started { job, recipe: Box::new(recipe.clone()), count });
+
+        let began = Instant::now();
+        if !self.is_loaded(&found) {
+            self.enter(job, 0, Stage::LoadingModel);
+            self.load(&found, cancel)?;
+        }
+        let load_secs = began.elapsed().as_secs_f64();
+        let pinned = recipe.model.sha256.take();
+        let hash = HashInBackground::start(&found, cancel);
+        let mut hash = Some(hash);
+        for picture in 0..count {
+            cancel.check()?;
+            let mut recipe = recipe.clone();
+            recipe.seed += u64::from(picture);
+            let began = Instant::now();
+            let (rendered, cut) = self.render(&recipe, job, [picture, count], &start, cancel)?;
+            if let Some(hash) = hash.take() {
+                let sha256 = hash.finish(&self.shared)?;
+                if pinned.as_ref().is_some_and(|pinned| *pinned != sha256) {
+                    warnings.push("the model's files differ from those the recipe names".to_owned());
+                }
+                self.remember_hash(sha256);
+            }
+            recipe.model.sha256 = self.hash();
+            let outcome = Outcome {
+                elapsed_secs: began.elapsed().as_secs_f64(),
+                load_secs: if picture == 0 { load_secs } else { 0.0 },
+                warnings: warnings.iter().cloned().chain(cut).collect(),
+                ..self.outcome(&rendered)
+            };
+            self.save(waiting, picture, Record { recipe, outcome }, rendered.picture)?;
+        }
+        Ok(())
+    }
+
+    fn outcome(&self, rendered: &Rendered) -> Outcome {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        Outcome {
+            device: self.backend.name().to_owned(),
+            kernels: self.backend.kernels(),
+            build: concat!("pentimento ", env!("CARGO_PKG_VERSION")).to_owned(),
+            preview_share: rendered.preview_share,
+            finished_unix_ms: now.as_millis() as u64,
+            unmasked_pixels_verified: rendered.unmasked_pixels_verified,
+            ..Outcome::default()
+        }
+    }
+
+    fn hash(&self) -> Option<String> {
+        self.loaded.as_ref().and_then(|loaded| loaded.found.info.sha256.clone())
+    }
+
+    fn remember_hash(&mut self, sha256: String) {
+        if let Some(loaded) = &mut self.loaded {
+            loaded.found.info.sha256 = Some(sha256);
+        }
+    }
+
+    fn enter(&mut self, job: JobId, picture: u32, stage: Stage) {
+        self.stage = Some(stage);
+        (self.probe)(job, stage);
+        self.shared.emit(Event::StageChanged { job, picture, stage });
+    }
+
+    fn is_loaded(&self, found: &Found) -> bool {
+        self.loaded.as_ref().is_some_and(|loaded| {
+            loaded.found.files.label("") == found.files.label("")
+                && loaded.found.stamp == found.stamp
+                && loaded.found.is_unchanged()
+        })
+    }
+
+    fn load(&mut self, found: &Found, cancel: &CancelToken) -> Result<()> {
+        if self.is_loaded(found) {
+            return Ok(());
+        }
+        // The former model goes first: two at once may not fit.
+        self.loaded = None;
+        let model = (identify(&found.files)?.load)(&found.files, self.backend.device(), cancel)?;
+        let map =
+            LinearMap::for_autoencoder(model.autoencoder(), self.backend.device(), cancel)?;
+        self.loaded = Some(Loaded {
+            found: found.clone(),
+            model,
+            map,
+            encodings: HashMap::new(),
+            decode_secs_per_px: None,
+        });
+        Ok(())
+    }
+
+    /// Reads the start picture and mask from the request or the library.
+    fn read_start(
+        &mut self,
+        recipe: &mut Recipe,
+        waiting: &Waiting,
+        warnings: &mut Vec<String>,
+    ) -> Result<Option<(Picture, Option<Mask>)>> {
+        let Some(start) = recipe.start.clone() else { return Ok(None) };
+        let mut read = |sha256: &str| -> Result<Picture> {
+            let brought = waiting.request.blobs.iter().find(|blob| blob.sha256 == sha256);
+            match brought {
+                Some(blob) => decode_picture(&blob.png, sha256),
+                None => decode_picture(&self.library()?.get_blob(sha256)?, sha256),
+            }
+        };
+        let picture = read(&start.picture)?;
+        let mask = match &start.inpaint {
+            Some(inpaint) => Some(mask_from_picture(&read(&inpaint.mask)?)),
+            None => None,
+        };
+        let size = [picture.width_px, picture.height_px];
+        if size != [recipe.width_px, recipe.height_px] {
+            warnings.push(format!(
+                "made at the start picture's size, {} x {} pixels",
+                size[0], size[1]
+            ));
+            [recipe.width_px, recipe.height_px] = size;
+        }
+        Ok(Some((picture, mask)))
+    }
+
+    fn library(&mut self) -> Result<&Library> {
+        match &mut self.library {
+            Some(library) => Ok(library),
+            empty => Ok(empty.insert(Library::open(&self.library_dir)?)),
+        }
+    }
+
+    /// Makes one picture; also says where a prompt was cut.
+    fn render(
+        &mut self,
+        recipe: &Recipe,
+        job: JobId,
+        [picture, count]: [u32; 2],
+        start: &Option<(Picture, Option<Mask>)>,
+        cancel: &CancelToken,
+    ) -> Result<(Rendered, Vec<String>)> {
+        self.enter(job, picture, Stage::EncodingPrompt);
+        let Some(loaded) = &mut self.loaded else {
+            return Err(EngineError::Internal {
+                stage: "rendering".to_owned(),
+                report: "no model is loaded".to_owned(),
+            });
+        };
+        // Impossible step counts show before any work is done.
+        pipeline::plan(recipe, &loaded.model.facts().noise)?;
+        let prompt = loaded.encode(&recipe.prompt, cancel)?;
+        let negative = loaded.encode(&recipe.negative_prompt, cancel)?;
+        let mut warnings = loaded.model.warnings().to_vec();
+        warnings.extend(cut_warning("prompt", &prompt));
+        warnings.extend(cut_warning("negative prompt", &negative));
+        let area = f64::from(recipe.width_px) * f64::from(recipe.height_px);
+        let decode_cost = loaded.decode_secs_per_px.map(|secs| Duration::from_secs_f64(secs * area));
+        let inputs = Inputs {
+            model: loaded.model.as_ref(),
+            device: self.backend.device(),
+            prompt: &prompt,
+            negative: &negative,
+            start: start.as_ref().map(|(picture, mask)| (picture, mask.as_ref())),
+            preview: self.previews.then_some(&loaded.map),
+            decode_cost,
+            cancel,
+        };
+        let mut listener = JobListener {
+            shared: &self.shared,
+            probe: &self.probe,
+            stage: &mut self.stage,
+            job,
+            picture,
+            left: count - picture - 1,
+            decode_cost: decode_cost.unwrap_or_default(),
+        };
+        let rendered = pipeline::render(recipe, &inputs, &mut listener)?;
+        let made = f64::from(rendered.picture.width_px) * f64::from(rendered.picture.height_px);
+        loaded.decode_secs_per_px = Some(rendered.decode_time.as_secs_f64() / made);
+        Ok((rendered, warnings))
+    }
+
+    fn save(
+        &mut self,
+        waiting: &Waiting,
+        picture: u32,
+        record: Record,
+        image: Picture,
+    ) -> Result<()> {
+        let job = waiting.job;
+        self.enter(job, picture, Stage::Saving);
+        let path = match &waiting.request.save_to {
+            SaveTo::Library => self.library()?.save_picture(&image, &record)?,
+            SaveTo::Folder(folder) => save_to_folder(folder, &image, &record)?,
+            SaveTo::File(path) => {
+                let path = if picture == 0 { path.clone() } else { numbered(path, picture + 1) };
+                save_to_file(&path, &image, &record)?;
+                path
+            }
+        };
+        self.shared.journal.write(job, &waiting.request, picture + 1)?;
+        self.shared.previews.discard_if(|preview| preview.job == job);
+        let record = Box::new(record);
+        self.shared.emit(Event::ImageReady { job, picture, path, record, image });
+        Ok(())
+    }
+}
+
+impl Loaded {
+    fn encode(&mut self, text: &str, cancel: &CancelToken) -> Result<Conditioning> {
+        if let Some(known) = self.encodings.get(text) {
+            return Ok(known.clone());
+        }
+        let encoded = self.model.encode_prompt(text, cancel)?;
+        if self.encodings.len() >= ENCODINGS_LIMIT {
+            self.encodings.clear();
+        }
+        self.encodings.insert(text.to_owned(), encoded.clone());
+        Ok(encoded)
+    }
+}
+
+fn cut_warning(field: &str, encoded: &Conditioning) -> Option<String> {
+    let (used, limit) = encoded.count;
+    (used > limit)
+        .then(|| format!("the {field} has {used} tokens, of which the model read the first {limit}"))
+}
+
+/// Hashes the model while its first picture is made, unless the hash is known.
+enum HashInBackground {
+    Known(String),
+    Running(std::thread::JoinHandle<Result<String>>, String),
+}
+
+impl HashInBackground {
+    fn start(found: &Found, cancel: &CancelToken) -> Self {
+        if let Some(sha256) = &found.info.sha256 {
+            return Self::Known(sha256.clone());
+        }
+        let (found, cancel) = (found.clone(), cancel.clone());
+        let id = found.info.id.clone();
+        let work = move || {
+            crate::backend::lower_priority();
+            hash_model(&found, &cancel)
+        };
+        match std::thread::Builder::new().name("engine-job-hash".to_owned()).spawn(work) {
+            Ok(thread) => Self::Running(thread, id),
+            Err(_no_thread) => Self::Known(String::new()),
+        }
+    }
+
+    fn finish(self, shared: &Shared) -> Result<String> {
+        match self {
+            Self::Known(sha256) => Ok(sha256),
+            Self::Running(thread, id) => {
+                let sha256 = thread.join().unwrap_or_else(|payload| {
+                    let report = panic_message(payload.as_ref());
+                    Err(EngineError::Internal { stage: "hashing the model".to_owned(), report })
+                })?;
+                shared.set_hash(&id, &sha256);
+                Ok(sha256)
+            }
+        }
+    }
+}
+
+/// Turns a run's calls into events.
+struct JobListener<'a> {
+    shared: &'a Shared,
+    probe: &'a StageProbe,
+    stage: &'a mut Option<Stage>,
+    job: JobId,
+    picture: u32,
+    /// Pictures of the batch after this one.
+    left: u32,
+    decode_cost: Duration,
+}
+
+impl Listener for JobListener<'_> {
+    fn on_stage(&mut self, stage: Stage) {
+        *self.stage = Some(stage);
+        (self.probe)(self.job, stage);
+        self.shared.emit(Event::StageChanged { job: self.job, picture: self.picture, stage });
+    }
+
+    fn on_step(&mut self, step: usize, steps: usize, elapsed: Duration) {
+        let per_step = elapsed.as_secs_f64() / step as f64;
+        let whole = per_step * steps as f64 + self.decode_cost.as_secs_f64();
+        let left_secs = whole - elapsed.as_secs_f64() + whole * f64::from(self.left);
+        self.shared.emit(Event::StepDone {
+            job: self.job,
+            picture: self.picture,
+            step: step as u32,
+            steps: steps as u32,
+            elapsed_secs: elapsed.as_secs_f64(),
+            left_secs,
+        });
+    }
+
+    fn on_preview(&mut self, step: usize, bounds_px: [u32; 4], image: Picture, decoded: bool) {
+        let (job, picture, step) = (self.job, self.picture, step as u32);
+        self.shared.previews.put(Preview { job, picture, step, bounds_px, image, decoded });
+        self.shared.wake();
+    }
+}
+
+fn stage_name(stage: Stage) -> &'static str {
+    match stage {
+        Stage::LoadingModel => "loading the model",
+        Stage::EncodingPrompt => "encoding the prompt",
+        Stage::EncodingPicture => "encoding the picture",
+        Stage::Denoising => "denoising",
+        Stage::Decoding => "decoding",
+        Stage::Saving => "saving",
+    }
+}
+
+fn panic_message(payload: &(dyn std::any::Any + Send)) -> String {
+    let text = payload.downcast_ref::<&str>().map(|text| (*text).to_owned());
+    text.or_else(|| payload.downcast_ref::<String>().cloned())
+        .unwrap_or_else(|| "a panic without a message".to_owned())
+}
