@@ -44,12 +44,21 @@ impl Clerk {
         hashes: Sender<Vec<Found>>,
     ) -> Self {
         let (embedded, data_dir) = (config.embedded_models.clone(), config.data_dir.clone());
-        Self { shared, embedded, data_dir, hashes, tokenizer: None }
+        Self {
+            shared,
+            embedded,
+            data_dir,
+            hashes,
+            tokenizer: None,
+        }
     }
 
     /// The other thread's state.
     pub(crate) fn hasher(&self) -> Hasher {
-        Hasher { shared: Arc::clone(&self.shared), data_dir: self.data_dir.clone() }
+        Hasher {
+            shared: Arc::clone(&self.shared),
+            data_dir: self.data_dir.clone(),
+        }
     }
 
     /// Works until the lane closes.
@@ -57,7 +66,11 @@ impl Clerk {
         for task in tasks {
             match task {
                 ClerkTask::Scan(folders) => self.scan(&folders),
-                ClerkTask::CountTokens { query, model, texts } => {
+                ClerkTask::CountTokens {
+                    query,
+                    model,
+                    texts,
+                } => {
                     self.count_tokens(query, &model, &texts);
                 }
             }
@@ -72,8 +85,11 @@ impl Clerk {
             model.info.sha256.clone_from(&info.sha256);
         }
         self.tokenizer = None;
-        let unknown: Vec<Found> =
-            found.iter().filter(|model| model.info.sha256.is_none()).cloned().collect();
+        let unknown: Vec<Found> = found
+            .iter()
+            .filter(|model| model.info.sha256.is_none())
+            .cloned()
+            .collect();
         self.shared.set_catalog(catalog, found);
         // When the lane is full, earlier scans are still being hashed; the next scan asks again.
         let _later = self.hashes.try_send(unknown).is_err();
@@ -82,11 +98,20 @@ impl Clerk {
     fn count_tokens(&mut self, query: u64, model: &str, texts: &[String]) {
         if self.tokenizer.as_ref().is_none_or(|(id, _)| id != model) {
             let found = self.shared.found(model);
-            let read = |found: Found| (families::identify(&found.files).ok()?.tokenizer)(&found.files).ok();
-            self.tokenizer = found.and_then(read).map(|tokenizer| (model.to_owned(), tokenizer));
+            let read = |found: Found| {
+                (families::identify(&found.files).ok()?.tokenizer)(&found.files).ok()
+            };
+            self.tokenizer = found
+                .and_then(read)
+                .map(|tokenizer| (model.to_owned(), tokenizer));
         }
-        let Some((_, tokenizer)) = &self.tokenizer else { return };
-        let counts: Option<Vec<_>> = texts.iter().map(|text| tokenizer.count(text).ok()).collect();
+        let Some((_, tokenizer)) = &self.tokenizer else {
+            return;
+        };
+        let counts: Option<Vec<_>> = texts
+            .iter()
+            .map(|text| tokenizer.count(text).ok())
+            .collect();
         if let Some(counts) = counts {
             self.shared.emit(Event::TokensCounted { query, counts });
         }
@@ -114,7 +139,9 @@ impl Hasher {
 
     fn hash(&self, model: &Found, data_dir: &Path) {
         // An unreadable file shows when the model is loaded; it needs no second message.
-        let Ok(sha256) = hash_model(model, &self.shared.stopping) else { return };
+        let Ok(sha256) = hash_model(model, &self.shared.stopping) else {
+            return;
+        };
         HashCache::open(data_dir).put(model, &sha256);
         self.shared.set_hash(&model.info.id, &sha256);
     }

@@ -98,13 +98,22 @@ impl Shared {
     /// Ends a job: its last event, and its place in the queue.
     pub(crate) fn end_job(&self, job: JobId, event: Event) {
         self.previews.discard_if(|preview| preview.job == job);
-        self.tokens.lock().unwrap_or_else(PoisonError::into_inner).retain(|(id, _)| *id != job);
+        self.tokens
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .retain(|(id, _)| *id != job);
         self.open_jobs.fetch_sub(1, Ordering::Relaxed);
         self.emit(event);
     }
 
     pub(crate) fn catalog(&self) -> Arc<Catalog> {
-        Arc::clone(&self.catalog.read().unwrap_or_else(PoisonError::into_inner).0)
+        Arc::clone(
+            &self
+                .catalog
+                .read()
+                .unwrap_or_else(PoisonError::into_inner)
+                .0,
+        )
     }
 
     /// The model of that id, or at that path.
@@ -118,7 +127,12 @@ impl Shared {
     }
 
     pub(crate) fn set_catalog(&self, mut catalog: Catalog, mut found: Vec<Found>) {
-        for model in self.by_path.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+        for model in self
+            .by_path
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .iter()
+        {
             if found.iter().all(|other| other.info.path != model.info.path) {
                 catalog.models.push(model.info.clone());
                 found.push(model.clone());
@@ -230,14 +244,18 @@ impl Engine {
     /// # Errors
     /// What is wrong with the folder.
     pub fn add_model_folder(&self, path: &std::path::Path) -> Result<String> {
-        let path = std::path::absolute(path)
-            .map_err(|error| EngineError::io(path, "find", &error))?;
+        let path =
+            std::path::absolute(path).map_err(|error| EngineError::io(path, "find", &error))?;
         if let Some(known) = self.shared.found(&path.to_string_lossy()) {
             return Ok(known.info.id);
         }
         let mut model = scan::inspect_folder(&path)?;
         let id = {
-            let mut guard = self.shared.catalog.write().unwrap_or_else(PoisonError::into_inner);
+            let mut guard = self
+                .shared
+                .catalog
+                .write()
+                .unwrap_or_else(PoisonError::into_inner);
             let (shown, found) = &mut *guard;
             let mut number = 1;
             let plain = model.info.id.clone();
@@ -247,7 +265,11 @@ impl Engine {
             }
             Arc::make_mut(shown).models.push(model.info.clone());
             let id = model.info.id.clone();
-            self.shared.by_path.lock().unwrap_or_else(PoisonError::into_inner).push(model.clone());
+            self.shared
+                .by_path
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .push(model.clone());
             Arc::make_mut(found).push(model);
             id
         };
@@ -268,7 +290,11 @@ impl EngineClient for Engine {
         let Some(model) = catalog.find(&request.recipe.model.id) else {
             return Err(EngineError::ModelNotFound {
                 wanted: request.recipe.model.id.clone(),
-                known: catalog.models.iter().map(|model| model.id.clone()).collect(),
+                known: catalog
+                    .models
+                    .iter()
+                    .map(|model| model.id.clone())
+                    .collect(),
             });
         };
         request.recipe.model.id.clone_from(&model.id);
@@ -279,8 +305,15 @@ impl EngineClient for Engine {
         let job = JobId(self.next_job.fetch_add(1, Ordering::Relaxed));
         let cancel = CancelToken::default();
         let tokens = &self.shared.tokens;
-        tokens.lock().unwrap_or_else(PoisonError::into_inner).push((job, cancel.clone()));
-        let task = IntakeTask::Queue(Box::new(crate::queue::line::Waiting { job, request, cancel }));
+        tokens
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push((job, cancel.clone()));
+        let task = IntakeTask::Queue(Box::new(crate::queue::line::Waiting {
+            job,
+            request,
+            cancel,
+        }));
         self.intake.try_send(task).map_err(|_full| {
             self.shared.open_jobs.fetch_sub(1, Ordering::Relaxed);
             EngineError::QueueFull { limit: QUEUE_LIMIT }
@@ -289,7 +322,11 @@ impl EngineClient for Engine {
     }
 
     fn cancel(&self, job: JobId) {
-        let tokens = self.shared.tokens.lock().unwrap_or_else(PoisonError::into_inner);
+        let tokens = self
+            .shared
+            .tokens
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         if let Some((_, token)) = tokens.iter().find(|(id, _)| *id == job) {
             token.cancel();
             // A job that runs or is about to sees its flag; one that waits is taken out of the line.
@@ -310,7 +347,11 @@ impl EngineClient for Engine {
     }
 
     fn count_tokens(&self, query: u64, model: &str, texts: Vec<String>) {
-        let task = ClerkTask::CountTokens { query, model: model.to_owned(), texts };
+        let task = ClerkTask::CountTokens {
+            query,
+            model: model.to_owned(),
+            texts,
+        };
         let _dropped = self.clerk.try_send(task).is_err();
     }
 
@@ -339,7 +380,12 @@ impl Drop for Engine {
     fn drop(&mut self) {
         self.shared.stopping.cancel();
         self.shared.line.stop();
-        let tokens = self.shared.tokens.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let tokens = self
+            .shared
+            .tokens
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
         tokens.iter().for_each(|(_, token)| token.cancel());
         // The other threads end when their lanes close.
         self.intake = bounded(0).0;
@@ -347,8 +393,10 @@ impl Drop for Engine {
         for thread in self.threads.drain(..) {
             while !thread.is_finished() {
                 // Whoever waits to send an event must not wait for ever.
-                let _nobody_reads =
-                    self.events.recv_timeout(std::time::Duration::from_millis(5)).is_ok();
+                let _nobody_reads = self
+                    .events
+                    .recv_timeout(std::time::Duration::from_millis(5))
+                    .is_ok();
             }
             let _panicked = thread.join().is_err();
         }
@@ -360,7 +408,11 @@ fn named_thread(name: &str, work: impl FnOnce() + Send + 'static) -> Result<Join
         lower_priority();
         work();
     };
-    std::thread::Builder::new().name(name.to_owned()).spawn(body).map_err(|error| {
-        EngineError::Internal { stage: format!("starting {name}"), report: error.to_string() }
-    })
+    std::thread::Builder::new()
+        .name(name.to_owned())
+        .spawn(body)
+        .map_err(|error| EngineError::Internal {
+            stage: format!("starting {name}"),
+            report: error.to_string(),
+        })
 }

@@ -28,7 +28,10 @@ pub(crate) struct Intake {
 
 impl Intake {
     pub(crate) fn new(shared: Arc<Shared>, library_dir: PathBuf) -> Self {
-        Self { shared, library_dir }
+        Self {
+            shared,
+            library_dir,
+        }
     }
 
     /// Works until the lane closes.

@@ -36,12 +36,12 @@ pub mod event;
 pub mod families;
 pub mod guidance;
 pub mod hash;
+mod intake;
 #[allow(
     unsafe_code,
     reason = "vector instructions and parallel writes, behind functions that are safe to call"
 )]
 pub mod kernels;
-mod intake;
 pub mod latent;
 pub mod library;
 pub mod mailbox;

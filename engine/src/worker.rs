@@ -17,9 +17,9 @@ use crate::error::{EngineError, Result};
 use crate::event::{Event, JobId, Preview, Stage};
 use crate::families::identify;
 use crate::families::model::{Conditioning, Model};
-use crate::library::Library;
 use crate::library::files::numbered;
-use crate::library::save::{save_to_file, save_to_folder};
+use crate::library::{Library, save_to_file, save_to_folder};
+
 use crate::pipeline::{self, Inputs, Listener, Rendered};
 use crate::preview::LinearMap;
 use crate::queue::line::{Next, Waiting};
@@ -99,16 +99,17 @@ impl Worker {
         let job = waiting.job;
         self.stage = None;
         let backend = Arc::clone(&self.backend);
-        let result =
-            catch_unwind(AssertUnwindSafe(|| backend.run(|| self.run_job(waiting)))).unwrap_or_else(
-                |payload| {
-                    // Whatever the panic left half-done goes with the model.
-                    self.loaded = None;
-                    let stage = self.stage.map_or("starting", stage_name);
-                    let report = panic_message(payload.as_ref());
-                    Err(EngineError::Internal { stage: format!("{stage}, job {job}"), report })
-                },
-            );
+        let result = catch_unwind(AssertUnwindSafe(|| backend.run(|| self.run_job(waiting))))
+            .unwrap_or_else(|payload| {
+                // Whatever the panic left half-done goes with the model.
+                self.loaded = None;
+                let stage = self.stage.map_or("starting", stage_name);
+                let report = panic_message(payload.as_ref());
+                Err(EngineError::Internal {
+                    stage: format!("{stage}, job {job}"),
+                    report,
+                })
+            });
         let stopping = self.shared.stopping.is_cancelled();
         if !(stopping && result == Err(EngineError::Cancelled)) {
             self.shared.journal.remove(job);
@@ -129,13 +130,23 @@ impl Worker {
         let mut warnings = recipe.adopt_revisions();
         recipe.precision = self.backend.resolve_precision(recipe.precision)?;
         let found = self.shared.found(&wanted).ok_or_else(|| {
-            let known = self.shared.catalog().models.iter().map(|model| model.id.clone()).collect();
+            let known = self
+                .shared
+                .catalog()
+                .models
+                .iter()
+                .map(|model| model.id.clone())
+                .collect();
             EngineError::ModelNotFound { wanted, known }
         })?;
         let start = self.read_start(&mut recipe, waiting, &mut warnings)?;
         let events = Arc::clone(&self.shared);
         let count = waiting.request.count;
-        events.emit(Event::Started { job, recipe: Box::new(recipe.clone()), count });
+        events.emit(Event::Started {
+            job,
+            recipe: Box::new(recipe.clone()),
+            count,
+        });
 
         let began = Instant::now();
         if !self.is_loaded(&found) {
@@ -155,7 +166,8 @@ impl Worker {
             if let Some(hash) = hash.take() {
                 let sha256 = hash.finish(&self.shared)?;
                 if pinned.as_ref().is_some_and(|pinned| *pinned != sha256) {
-                    warnings.push("the model's files differ from those the recipe names".to_owned());
+                    warnings
+                        .push("the model's files differ from those the recipe names".to_owned());
                 }
                 self.remember_hash(sha256);
             }
@@ -166,13 +178,20 @@ impl Worker {
                 warnings: warnings.iter().cloned().chain(cut).collect(),
                 ..self.outcome(&rendered)
             };
-            self.save(waiting, picture, Record { recipe, outcome }, rendered.picture)?;
+            self.save(
+                waiting,
+                picture,
+                Record { recipe, outcome },
+                rendered.picture,
+            )?;
         }
         Ok(())
     }
 
     fn outcome(&self, rendered: &Rendered) -> Outcome {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let now = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default();
         Outcome {
             device: self.backend.name().to_owned(),
             kernels: self.backend.kernels(),
@@ -185,7 +204,9 @@ impl Worker {
     }
 
     fn hash(&self) -> Option<String> {
-        self.loaded.as_ref().and_then(|loaded| loaded.found.info.sha256.clone())
+        self.loaded
+            .as_ref()
+            .and_then(|loaded| loaded.found.info.sha256.clone())
     }
 
     fn remember_hash(&mut self, sha256: String) {
@@ -197,7 +218,11 @@ impl Worker {
     fn enter(&mut self, job: JobId, picture: u32, stage: Stage) {
         self.stage = Some(stage);
         (self.probe)(job, stage);
-        self.shared.emit(Event::StageChanged { job, picture, stage });
+        self.shared.emit(Event::StageChanged {
+            job,
+            picture,
+            stage,
+        });
     }
 
     fn is_loaded(&self, found: &Found) -> bool {
@@ -215,8 +240,7 @@ impl Worker {
         // The former model goes first: two at once may not fit.
         self.loaded = None;
         let model = (identify(&found.files)?.load)(&found.files, self.backend.device(), cancel)?;
-        let map =
-            LinearMap::for_autoencoder(model.autoencoder(), self.backend.device(), cancel)?;
+        let map = LinearMap::for_autoencoder(model.autoencoder(), self.backend.device(), cancel)?;
         self.loaded = Some(Loaded {
             found: found.clone(),
             model,
@@ -234,9 +258,15 @@ impl Worker {
         waiting: &Waiting,
         warnings: &mut Vec<String>,
     ) -> Result<Option<(Picture, Option<Mask>)>> {
-        let Some(start) = recipe.start.clone() else { return Ok(None) };
+        let Some(start) = recipe.start.clone() else {
+            return Ok(None);
+        };
         let mut read = |sha256: &str| -> Result<Picture> {
-            let brought = waiting.request.blobs.iter().find(|blob| blob.sha256 == sha256);
+            let brought = waiting
+                .request
+                .blobs
+                .iter()
+                .find(|blob| blob.sha256 == sha256);
             match brought {
                 Some(blob) => decode_picture(&blob.png, sha256),
                 None => decode_picture(&self.library()?.get_blob(sha256)?, sha256),
@@ -289,13 +319,17 @@ impl Worker {
         warnings.extend(cut_warning("prompt", &prompt));
         warnings.extend(cut_warning("negative prompt", &negative));
         let area = f64::from(recipe.width_px) * f64::from(recipe.height_px);
-        let decode_cost = loaded.decode_secs_per_px.map(|secs| Duration::from_secs_f64(secs * area));
+        let decode_cost = loaded
+            .decode_secs_per_px
+            .map(|secs| Duration::from_secs_f64(secs * area));
         let inputs = Inputs {
             model: loaded.model.as_ref(),
             device: self.backend.device(),
             prompt: &prompt,
             negative: &negative,
-            start: start.as_ref().map(|(picture, mask)| (picture, mask.as_ref())),
+            start: start
+                .as_ref()
+                .map(|(picture, mask)| (picture, mask.as_ref())),
             preview: self.previews.then_some(&loaded.map),
             decode_cost,
             cancel,
@@ -328,15 +362,29 @@ impl Worker {
             SaveTo::Library => self.library()?.save_picture(&image, &record)?,
             SaveTo::Folder(folder) => save_to_folder(folder, &image, &record)?,
             SaveTo::File(path) => {
-                let path = if picture == 0 { path.clone() } else { numbered(path, picture + 1) };
+                let path = if picture == 0 {
+                    path.clone()
+                } else {
+                    numbered(path, picture + 1)
+                };
                 save_to_file(&path, &image, &record)?;
                 path
             }
         };
-        self.shared.journal.write(job, &waiting.request, picture + 1)?;
-        self.shared.previews.discard_if(|preview| preview.job == job);
+        self.shared
+            .journal
+            .write(job, &waiting.request, picture + 1)?;
+        self.shared
+            .previews
+            .discard_if(|preview| preview.job == job);
         let record = Box::new(record);
-        self.shared.emit(Event::ImageReady { job, picture, path, record, image });
+        self.shared.emit(Event::ImageReady {
+            job,
+            picture,
+            path,
+            record,
+            image,
+        });
         Ok(())
     }
 }
@@ -357,8 +405,9 @@ impl Loaded {
 
 fn cut_warning(field: &str, encoded: &Conditioning) -> Option<String> {
     let (used, limit) = encoded.count;
-    (used > limit)
-        .then(|| format!("the {field} has {used} tokens, of which the model read the first {limit}"))
+    (used > limit).then(|| {
+        format!("the {field} has {used} tokens, of which the model read the first {limit}")
+    })
 }
 
 /// Hashes the model while its first picture is made, unless the hash is known.
@@ -378,7 +427,10 @@ impl HashInBackground {
             crate::backend::lower_priority();
             hash_model(&found, &cancel)
         };
-        match std::thread::Builder::new().name("engine-job-hash".to_owned()).spawn(work) {
+        match std::thread::Builder::new()
+            .name("engine-job-hash".to_owned())
+            .spawn(work)
+        {
             Ok(thread) => Self::Running(thread, id),
             Err(_no_thread) => Self::Known(String::new()),
         }
@@ -390,7 +442,10 @@ impl HashInBackground {
             Self::Running(thread, id) => {
                 let sha256 = thread.join().unwrap_or_else(|payload| {
                     let report = panic_message(payload.as_ref());
-                    Err(EngineError::Internal { stage: "hashing the model".to_owned(), report })
+                    Err(EngineError::Internal {
+                        stage: "hashing the model".to_owned(),
+                        report,
+                    })
                 })?;
                 shared.set_hash(&id, &sha256);
                 Ok(sha256)
@@ -415,7 +470,11 @@ impl Listener for JobListener<'_> {
     fn on_stage(&mut self, stage: Stage) {
         *self.stage = Some(stage);
         (self.probe)(self.job, stage);
-        self.shared.emit(Event::StageChanged { job: self.job, picture: self.picture, stage });
+        self.shared.emit(Event::StageChanged {
+            job: self.job,
+            picture: self.picture,
+            stage,
+        });
     }
 
     fn on_step(&mut self, step: usize, steps: usize, elapsed: Duration) {
@@ -434,7 +493,14 @@ impl Listener for JobListener<'_> {
 
     fn on_preview(&mut self, step: usize, bounds_px: [u32; 4], image: Picture, decoded: bool) {
         let (job, picture, step) = (self.job, self.picture, step as u32);
-        self.shared.previews.put(Preview { job, picture, step, bounds_px, image, decoded });
+        self.shared.previews.put(Preview {
+            job,
+            picture,
+            step,
+            bounds_px,
+            image,
+            decoded,
+        });
         self.shared.wake();
     }
 }
@@ -451,7 +517,9 @@ fn stage_name(stage: Stage) -> &'static str {
 }
 
 fn panic_message(payload: &(dyn std::any::Any + Send)) -> String {
-    let text = payload.downcast_ref::<&str>().map(|text| (*text).to_owned());
+    let text = payload
+        .downcast_ref::<&str>()
+        .map(|text| (*text).to_owned());
     text.or_else(|| payload.downcast_ref::<String>().cloned())
         .unwrap_or_else(|| "a panic without a message".to_owned())
 }

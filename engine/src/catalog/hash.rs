@@ -31,8 +31,13 @@ impl HashCache {
     /// Reads `hashes.json` in the data folder; a missing or broken one is an empty cache.
     pub fn open(data_dir: &Path) -> Self {
         let path = data_dir.join("hashes.json");
-        let known = std::fs::read(&path).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok());
-        Self { path, known: known.unwrap_or_default() }
+        let known = std::fs::read(&path)
+            .ok()
+            .and_then(|bytes| serde_json::from_slice(&bytes).ok());
+        Self {
+            path,
+            known: known.unwrap_or_default(),
+        }
     }
 
     /// The hash, if these very files were hashed before.
@@ -43,7 +48,10 @@ impl HashCache {
 
     /// Keeps a hash. That it could not be written costs time at the next start, nothing else.
     pub fn put(&mut self, model: &Found, sha256: &str) {
-        let known = Known { stamp: model.stamp.clone(), sha256: sha256.to_owned() };
+        let known = Known {
+            stamp: model.stamp.clone(),
+            sha256: sha256.to_owned(),
+        };
         self.known.insert(key(model), known);
         if let Ok(bytes) = serde_json::to_vec(&self.known) {
             let _unsaved = write_replacing(&self.path, &bytes).is_err();
@@ -79,5 +87,9 @@ fn hash_source(source: &ByteSource, cancel: &CancelToken) -> Result<String> {
         hasher.update(&buffer[..count]);
         offset += count as u64;
     }
-    Ok(hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok(hasher
+        .finalize()
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect())
 }

@@ -57,17 +57,23 @@ struct SidecarDefaults {
 
 /// Looks through everything. Broken models become problems, never errors.
 pub fn scan(folders: &[PathBuf], embedded: &[EmbeddedModel]) -> (Catalog, Vec<Found>) {
-    let mut catalog = Catalog { samplers: samplers(), schedules: schedules(), ..Catalog::default() };
+    let mut catalog = Catalog {
+        samplers: samplers(),
+        schedules: schedules(),
+        ..Catalog::default()
+    };
     let mut found: Vec<Found> = Vec::new();
-    let mut add = |id: &str, files: ModelFiles, problems: &mut Vec<ModelProblem>| {
-        match inspect(id, &files) {
+    let mut add =
+        |id: &str, files: ModelFiles, problems: &mut Vec<ModelProblem>| match inspect(id, &files) {
             Ok(mut model) => {
                 model.info.id = unique_id(&found, id);
                 found.push(model);
             }
-            Err(error) => problems.push(ModelProblem { path: files.label(""), error }),
-        }
-    };
+            Err(error) => problems.push(ModelProblem {
+                path: files.label(""),
+                error,
+            }),
+        };
     for &model in embedded {
         add(model.id, ModelFiles::embedded(model), &mut catalog.problems);
     }
@@ -78,7 +84,9 @@ pub fn scan(folders: &[PathBuf], embedded: &[EmbeddedModel]) -> (Catalog, Vec<Fo
     paths.sort_by_key(|path| path.file_name().map(|name| name.to_ascii_lowercase()));
     paths.dedup();
     for path in paths {
-        let id = path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
+        let id = path
+            .file_name()
+            .map_or_else(String::new, |name| name.to_string_lossy().into_owned());
         add(&id, ModelFiles::folder(path), &mut catalog.problems);
     }
     catalog.models = found.iter().map(|model| model.info.clone()).collect();
@@ -90,11 +98,18 @@ pub fn scan(folders: &[PathBuf], embedded: &[EmbeddedModel]) -> (Catalog, Vec<Fo
 /// # Errors
 /// What is wrong with it.
 pub fn inspect_folder(path: &Path) -> Result<Found> {
-    let id = path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
+    let id = path
+        .file_name()
+        .map_or_else(String::new, |name| name.to_string_lossy().into_owned());
     inspect(&id, &ModelFiles::folder(path))
 }
 
-fn collect(folder: &Path, depth: usize, paths: &mut Vec<PathBuf>, problems: &mut Vec<ModelProblem>) {
+fn collect(
+    folder: &Path,
+    depth: usize,
+    paths: &mut Vec<PathBuf>,
+    problems: &mut Vec<ModelProblem>,
+) {
     if folder.join("model_index.json").is_file() {
         paths.push(std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned()));
         return;
@@ -105,7 +120,10 @@ fn collect(folder: &Path, depth: usize, paths: &mut Vec<PathBuf>, problems: &mut
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return,
         Err(error) => {
             let error = EngineError::io(folder, "read", &error);
-            problems.push(ModelProblem { path: folder.to_owned(), error });
+            problems.push(ModelProblem {
+                path: folder.to_owned(),
+                error,
+            });
             return;
         }
     };
@@ -143,14 +161,27 @@ fn inspect(id: &str, files: &ModelFiles) -> Result<Found> {
         path: files.path().map(Path::to_owned),
         ..describe(id, family, &facts, sidecar)
     };
-    Ok(Found { info, files: files.clone(), loaded, stamp })
+    Ok(Found {
+        info,
+        files: files.clone(),
+        loaded,
+        stamp,
+    })
 }
 
 fn describe(id: &str, family: &FamilySpec, facts: &ModelFacts, sidecar: Sidecar) -> ModelInfo {
-    let SidecarDefaults { steps, guidance, sampler, schedule, example_prompts } = sidecar.defaults;
+    let SidecarDefaults {
+        steps,
+        guidance,
+        sampler,
+        schedule,
+        example_prompts,
+    } = sidecar.defaults;
     let known = |id: &String| SAMPLERS.iter().any(|sampler| sampler.id == *id);
     let known_schedule = |id: &String| SCHEDULES.iter().any(|schedule| schedule.id == *id);
-    let sampler = sampler.filter(known).unwrap_or_else(|| facts.noise.default_sampler().to_owned());
+    let sampler = sampler
+        .filter(known)
+        .unwrap_or_else(|| facts.noise.default_sampler().to_owned());
     // Consistency models make their picture in a few steps, and take the scale as an input.
     let few_steps = sampler == "lcm";
     ModelInfo {
@@ -170,7 +201,9 @@ fn describe(id: &str, family: &FamilySpec, facts: &ModelFacts, sidecar: Sidecar)
             steps: steps.unwrap_or(if few_steps { 4 } else { 20 }),
             guidance: guidance.unwrap_or(if few_steps { 1.5 } else { 7.0 }),
             sampler,
-            schedule: schedule.filter(known_schedule).unwrap_or_else(|| "model".to_owned()),
+            schedule: schedule
+                .filter(known_schedule)
+                .unwrap_or_else(|| "model".to_owned()),
             example_prompts,
         },
     }
@@ -200,10 +233,16 @@ fn stamp(files: &ModelFiles, loaded: &[String]) -> Result<Vec<(String, u64, u128
             let len = files.open_aside(name)?.len();
             let changed = match files.path() {
                 None => None,
-                Some(_) => std::fs::metadata(&path).and_then(|facts| facts.modified()).ok(),
+                Some(_) => std::fs::metadata(&path)
+                    .and_then(|facts| facts.modified())
+                    .ok(),
             };
             let changed = changed.and_then(|time| time.duration_since(UNIX_EPOCH).ok());
-            Ok((name.clone(), len, changed.map_or(0, |since| since.as_nanos())))
+            Ok((
+                name.clone(),
+                len,
+                changed.map_or(0, |since| since.as_nanos()),
+            ))
         })
         .collect()
 }
@@ -216,13 +255,23 @@ impl Found {
 }
 
 fn samplers() -> Vec<Choice> {
-    SAMPLERS.iter().map(|spec| choice(spec.id, spec.label, spec.hint)).collect()
+    SAMPLERS
+        .iter()
+        .map(|spec| choice(spec.id, spec.label, spec.hint))
+        .collect()
 }
 
 fn schedules() -> Vec<Choice> {
-    SCHEDULES.iter().map(|spec| choice(spec.id, spec.label, spec.hint)).collect()
+    SCHEDULES
+        .iter()
+        .map(|spec| choice(spec.id, spec.label, spec.hint))
+        .collect()
 }
 
 fn choice(id: &str, label: &str, hint: &str) -> Choice {
-    Choice { id: id.to_owned(), label: label.to_owned(), hint: hint.to_owned() }
+    Choice {
+        id: id.to_owned(),
+        label: label.to_owned(),
+        hint: hint.to_owned(),
+    }
 }

@@ -53,7 +53,10 @@ impl Line {
     /// Takes a job out, if it still waits.
     pub fn remove(&self, job: JobId) -> Option<Waiting> {
         let mut state = self.state();
-        let place = state.waiting.iter().position(|waiting| waiting.job == job)?;
+        let place = state
+            .waiting
+            .iter()
+            .position(|waiting| waiting.job == job)?;
         state.waiting.remove(place)
     }
 
@@ -82,7 +85,10 @@ impl Line {
             if let Some(model) = state.warm_up.take() {
                 return Next::WarmUp(model);
             }
-            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+            state = self
+                .changed
+                .wait(state)
+                .unwrap_or_else(PoisonError::into_inner);
         }
     }
 

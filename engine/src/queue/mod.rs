@@ -41,8 +41,14 @@ impl Journal {
     /// `Io` when the folder cannot be written to.
     pub fn open(data_dir: &Path) -> Result<Self> {
         let root = data_dir.join("queue");
-        let started = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let own = root.join(format!("{:016}-{}", started.as_micros(), std::process::id()));
+        let started = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default();
+        let own = root.join(format!(
+            "{:016}-{}",
+            started.as_micros(),
+            std::process::id()
+        ));
         create_folder(&own)?;
         let path = own.join(LOCK);
         let lock = File::create(&path).map_err(|error| EngineError::io(&path, "create", &error))?;
@@ -52,7 +58,11 @@ impl Journal {
             reason: error.to_string(),
             remedy: "choose a data folder on a local disk".to_owned(),
         })?;
-        Ok(Self { root, own, _lock: lock })
+        Ok(Self {
+            root,
+            own,
+            _lock: lock,
+        })
     }
 
     /// Puts a job on disk, with the number of its pictures that are done.
@@ -60,7 +70,10 @@ impl Journal {
     /// # Errors
     /// `Io` when it cannot be written.
     pub fn write(&self, job: JobId, request: &Request, done: u32) -> Result<()> {
-        let entry = Entry { request: request.clone(), done };
+        let entry = Entry {
+            request: request.clone(),
+            done,
+        };
         let bytes = serde_json::to_vec(&entry).map_err(|error| EngineError::Internal {
             stage: "journaling a job".to_owned(),
             report: error.to_string(),
@@ -82,7 +95,10 @@ impl Journal {
                 continue;
             }
             let mut files = sorted_entries(&folder);
-            files.retain(|path| path.extension().is_some_and(|extension| extension == "json"));
+            files.retain(|path| {
+                path.extension()
+                    .is_some_and(|extension| extension == "json")
+            });
             if files.is_empty() {
                 // Nothing was left: the folder itself goes.
                 let _stays = std::fs::remove_dir_all(&folder).is_err();
@@ -103,10 +119,17 @@ impl Journal {
     fn read(&self, path: &Path) -> Option<UnfinishedJob> {
         let entry: Entry = serde_json::from_slice(&std::fs::read(path).ok()?).ok()?;
         let mut request = entry.request;
-        request.count = request.count.checked_sub(entry.done).filter(|&left| left > 0)?;
+        request.count = request
+            .count
+            .checked_sub(entry.done)
+            .filter(|&left| left > 0)?;
         request.recipe.seed = request.recipe.seed.checked_add(u64::from(entry.done))?;
         let key = path.strip_prefix(&self.root).ok()?;
-        let key = key.iter().map(|part| part.to_string_lossy()).collect::<Vec<_>>().join("/");
+        let key = key
+            .iter()
+            .map(|part| part.to_string_lossy())
+            .collect::<Vec<_>>()
+            .join("/");
         Some(UnfinishedJob { key, request })
     }
 
@@ -118,7 +141,9 @@ impl Journal {
 impl Drop for Journal {
     fn drop(&mut self) {
         // Succeeds only when no job is left in it.
-        let empty = sorted_entries(&self.own).iter().all(|path| path.ends_with(LOCK));
+        let empty = sorted_entries(&self.own)
+            .iter()
+            .all(|path| path.ends_with(LOCK));
         if empty {
             let _stays = std::fs::remove_dir_all(&self.own).is_err();
         }
@@ -133,7 +158,9 @@ fn is_held(folder: &Path) -> bool {
 }
 
 fn sorted_entries(folder: &Path) -> Vec<PathBuf> {
-    let Ok(entries) = std::fs::read_dir(folder) else { return Vec::new() };
+    let Ok(entries) = std::fs::read_dir(folder) else {
+        return Vec::new();
+    };
     let mut paths: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
     paths.sort_unstable();
     paths
