@@ -31,22 +31,23 @@
 //! | [`norm`], [`elementwise`] | group and layer norm, softmax, activations, sums, concatenation, conversion |
 //! | [`reference`] | the slow twin of each kernel, in plain Rust |
 
+pub mod attention;
 mod avx2;
 mod avx512;
+pub mod conv;
 mod driver;
 pub mod elementwise;
 mod epilogue;
 pub mod gemm;
 mod isa;
 mod math;
+pub mod norm;
 pub mod pack;
 mod portable;
 pub mod reference;
 mod shared;
 mod simd;
 mod tile;
-
-pub mod conv;
 
 #[cfg(test)]
 mod tests;

@@ -90,3 +90,62 @@ pub fn conv2d(
     }
     out
 }
+
+/// Attention of one batch and head: `q` (queries, dim), `k` and `v` (keys, dim), row-major.
+pub fn attention(
+    q: &[f32],
+    k: &[f32],
+    v: &[f32],
+    dim: usize,
+    scale: f32,
+    causal: bool,
+) -> Vec<f64> {
+    let mut out = Vec::with_capacity(q.len());
+    for (row, query) in q.chunks(dim).enumerate() {
+        let seen = if causal { row + 1 } else { k.len() / dim };
+        let score = |key: &[f32]| -> f64 {
+            let dot: f64 = query
+                .iter()
+                .zip(key)
+                .map(|(a, b)| f64::from(*a) * f64::from(*b))
+                .sum();
+            dot * f64::from(scale)
+        };
+        let scores: Vec<f64> = k.chunks(dim).take(seen).map(score).collect();
+        let top = scores.iter().fold(f64::NEG_INFINITY, |m, s| m.max(*s));
+        let weights: Vec<f64> = scores.iter().map(|s| (s - top).exp()).collect();
+        let total: f64 = weights.iter().sum();
+        for d in 0..dim {
+            let values = v.chunks(dim).map(|value| f64::from(value[d]));
+            out.push(weights.iter().zip(values).map(|(w, v)| w * v).sum::<f64>() / total);
+        }
+    }
+    out
+}
+
+/// Group norm of one NHWC picture: `x` (pixels, channels).
+pub fn group_norm(
+    x: &[f32],
+    channels: usize,
+    groups: usize,
+    eps: f64,
+    line: [&[f32]; 2],
+) -> Vec<f64> {
+    let width = channels / groups;
+    let mut out: Vec<f64> = x.iter().map(|v| f64::from(*v)).collect();
+    for group in 0..groups {
+        let inside = |i: &usize| i % channels / width == group;
+        let values: Vec<f64> = (0..x.len())
+            .filter(inside)
+            .map(|i| f64::from(x[i]))
+            .collect();
+        let mean = values.iter().sum::<f64>() / values.len() as f64;
+        let spread = values.iter().map(|v| (v - mean) * (v - mean)).sum::<f64>();
+        let scale = 1.0 / (spread / values.len() as f64 + eps).sqrt();
+        for i in (0..x.len()).filter(inside) {
+            let c = i % channels;
+            out[i] = (out[i] - mean) * scale * f64::from(line[0][c]) + f64::from(line[1][c]);
+        }
+    }
+    out
+}

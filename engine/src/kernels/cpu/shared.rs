@@ -2,6 +2,8 @@
 
 use std::marker::PhantomData;
 
+use rayon::prelude::*;
+
 use super::simd::Element;
 
 /// A read-only row-major matrix: `rows` rows of `cols` values, `stride` apart.
@@ -83,6 +85,17 @@ impl<'a, T> Rows<'a, T> {
         self.cols
     }
 
+    /// `rows` rows from `first` on.
+    pub(super) fn part(self, first: usize, rows: usize) -> Self {
+        assert!(first + rows <= self.rows, "rows {first}.. of {}", self.rows);
+        let start = (first * self.stride).min(self.data.len());
+        Self {
+            data: &self.data[start..],
+            rows,
+            ..self
+        }
+    }
+
     /// One row.
     pub fn row(&self, index: usize) -> &'a [T] {
         assert!(index < self.rows, "row {index} of {}", self.rows);
@@ -116,6 +129,60 @@ impl<'a, T> RowsMut<'a, T> {
             cols,
             stride,
         }
+    }
+
+    /// Blocks of `step` rows, each with its first row's number, for tasks that run in parallel.
+    pub(super) fn par_blocks(
+        &mut self,
+        step: usize,
+    ) -> impl IndexedParallelIterator<Item = (usize, RowsMut<'_, T>)>
+    where
+        T: Send,
+    {
+        let Self {
+            ref mut data,
+            rows,
+            cols,
+            stride,
+        } = *self;
+        let len = extent(rows, cols, stride);
+        let blocks = data[..len]
+            .par_chunks_mut((step * stride).max(1))
+            .enumerate();
+        blocks.map(move |(index, data)| {
+            let first = index * step;
+            (
+                first,
+                RowsMut {
+                    data,
+                    rows: step.min(rows - first),
+                    cols,
+                    stride,
+                },
+            )
+        })
+    }
+
+    /// The first `rows` rows, and the others.
+    pub(super) fn split_at(self, rows: usize) -> (Self, Self) {
+        assert!(rows <= self.rows, "row {rows} of {}", self.rows);
+        let (cols, stride) = (self.cols, self.stride);
+        let at = (rows * stride).min(self.data.len());
+        let (data, later) = self.data.split_at_mut(at);
+        (
+            Self {
+                data,
+                rows,
+                cols,
+                stride,
+            },
+            Self {
+                data: later,
+                rows: self.rows - rows,
+                cols,
+                stride,
+            },
+        )
     }
 
     /// A pointer for tiles that run in parallel.

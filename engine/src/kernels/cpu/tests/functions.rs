@@ -1,6 +1,6 @@
 //! The functions on vectors, against f64.
 
-use super::super::math::{Activation, erf, exp};
+use super::super::math::{Activation, erf, exp, exp2_negative};
 use super::super::simd::{Kernel, Simd};
 use super::super::{Isa, reference};
 
@@ -13,6 +13,8 @@ struct Map<'a> {
 #[derive(Clone, Copy)]
 enum Function {
     Exp,
+    Exp2Precise,
+    Exp2Rough,
     Erf,
     Activation(Activation),
 }
@@ -28,6 +30,8 @@ impl Kernel for Map<'_> {
                 let x = s.load_part(chunk.as_ptr(), n);
                 let y = match self.function {
                     Function::Exp => exp(s, x),
+                    Function::Exp2Precise => exp2_negative::<S, true>(s, x),
+                    Function::Exp2Rough => exp2_negative::<S, false>(s, x),
                     Function::Erf => erf(s, x),
                     Function::Activation(kind) => kind.apply(s, x),
                 };
@@ -67,6 +71,17 @@ fn exponentials_keep_their_bounds() {
         let got = map(isa, Function::Exp, &x);
         let error = worst(&got, &x, |g, x| (g / x.exp() - 1.0).abs());
         assert!(error < 2.5e-7, "{}: exp is off by {error:e}", isa.name());
+        let x = range(-126.0, 0.0, 200_003);
+        let got = map(isa, Function::Exp2Precise, &x);
+        let error = worst(&got, &x, |g, x| (g / x.exp2() - 1.0).abs());
+        assert!(error < 2.5e-7, "{}: exp2 is off by {error:e}", isa.name());
+        let got = map(isa, Function::Exp2Rough, &x);
+        let error = worst(&got, &x, |g, x| (g / x.exp2() - 1.0).abs());
+        assert!(
+            error < 1.5e-4,
+            "{}: rough exp2 is off by {error:e}",
+            isa.name()
+        );
     }
 }
 
@@ -82,6 +97,12 @@ fn exponentials_at_the_ends_are_tame() {
         );
         assert!(
             got[2] > 1e38 && got[3] > 1e38 && got[4].is_nan(),
+            "{}: {got:?}",
+            isa.name()
+        );
+        let got = map(isa, Function::Exp2Precise, &ends[..2]);
+        assert!(
+            got[0] < 1.3e-38 && got[1] < 1.3e-38,
             "{}: {got:?}",
             isa.name()
         );

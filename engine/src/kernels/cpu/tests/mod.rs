@@ -1,7 +1,9 @@
 //! Each kernel against its slow twin, on every instruction set this processor has and on the
 //! emulation of the widest.
 
+mod attention;
 mod functions;
+mod passes;
 mod products;
 
 use half::bf16;
