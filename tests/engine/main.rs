@@ -1,2 +1,8 @@
 //! The whole engine through its public face, on tiny real models: cancellation, order of events,
 //! determinism, the panic fence, exact paste-back.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test that cannot go on says so by panicking"
+)]

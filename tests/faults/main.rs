@@ -1,2 +1,8 @@
 //! Bad input on purpose: broken model files, hostile pictures, unwritable folders, wrong command lines.
 //! Each must give a typed error that names the file, quickly, and leave the program alive.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test that cannot go on says so by panicking"
+)]

@@ -1,4 +1,13 @@
 //! Numbers against the reference implementations: generators, schedules and samplers, networks, whole
 //! pictures. The recorded outputs lie in `tests/fixtures/`, each beside the script that made it.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test that cannot go on says so by panicking"
+)]
+
+mod networks;
 mod noise;
+mod second_opinion;
+mod tokens;

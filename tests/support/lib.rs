@@ -1,1 +1,11 @@
-//! What the tests share.
+//! What the tests share: places, recorded numbers, tolerances, tiny models to break.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test that cannot go on says so by panicking"
+)]
+
+pub mod compare;
+pub mod fixture;
+pub mod places;

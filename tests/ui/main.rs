@@ -1,1 +1,7 @@
 //! The interface against a scripted engine: widgets are found by accessible label.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test that cannot go on says so by panicking"
+)]

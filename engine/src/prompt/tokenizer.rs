@@ -73,13 +73,23 @@ impl Tokenizer {
         let largest_id =
             u32::try_from(largest_id).map_err(|_| bad("an id is too large".to_owned()))?;
 
-        let mut specials: Vec<(String, u32)> = Vec::new();
-        for special in [(start_text, start), (end_text, end), (pad_text, pad)] {
-            // A pad token that is an ordinary one (SD 2 pads with “!”) is still cut out of the text
-            // first, as the reference does.
-            if !specials.contains(&special) {
-                specials.push(special);
-            }
+        let mut specials: Vec<Special> = Vec::new();
+        for (name, content, id) in [
+            ("bos_token", start_text, start),
+            ("eos_token", end_text, end),
+            ("pad_token", pad_text, pad),
+        ] {
+            // Folders of 2022 give their marks as objects that are matched after lower-casing; a later
+            // mark of the same text decides, as in the reference. A pad token that is an ordinary one
+            // (SD 2 pads with “!”) is still cut out of the text first.
+            let normalized = options.get(name).and_then(|value| value.get("normalized"));
+            let normalized = normalized.and_then(Value::as_bool).unwrap_or(false);
+            specials.retain(|special| special.content != content);
+            specials.push(Special {
+                content,
+                id,
+                normalized,
+            });
         }
         let definition = definition(&vocabulary, &merges, &unknown, &specials);
         let inner = serde_json::from_value::<tokenizers::Tokenizer>(definition)
@@ -229,18 +239,27 @@ fn token_content(value: Option<&Value>) -> Option<String> {
         .map(str::to_owned)
 }
 
+/// A token that is cut out of the text before it is split.
+struct Special {
+    content: String,
+    id: u32,
+    /// Whether it is looked for in the normalised (lower-case) text.
+    normalized: bool,
+}
+
 fn definition(
     vocabulary: &Map<String, Value>,
     merges: &Value,
     unknown: &str,
-    specials: &[(String, u32)],
+    specials: &[Special],
 ) -> Value {
     let added: Vec<Value> = specials
         .iter()
-        .map(|(content, id)| {
+        .map(|special| {
             json!({
-                "id": id, "content": content, "single_word": false, "lstrip": false,
-                "rstrip": false, "normalized": false, "special": true,
+                "id": special.id, "content": special.content, "single_word": false,
+                "lstrip": false, "rstrip": false, "normalized": special.normalized,
+                "special": true,
             })
         })
         .collect();

@@ -1,0 +1,188 @@
+//! Every tiny model's networks, and the starter's, against diffusers on the same weights and inputs: at most
+//! 1e-4 of the output's scale apart.
+
+use candle_core::Device;
+use pentimento_engine::cancel::CancelToken;
+use pentimento_engine::families::identify;
+use pentimento_engine::families::model::{Model, NetworkInput};
+use pentimento_engine::latent::Latents;
+use pentimento_engine::nn::Act;
+use pentimento_engine::weights::files::ModelFiles;
+use support::compare::expect_near;
+use support::fixture::{Fixture, Recorded};
+use support::places;
+
+const TOLERANCE: f64 = 1e-4;
+/// As in `fixtures/networks/record.py`.
+const PROMPTS: [&str; 2] = ["a red apple, 3d", ""];
+const CALLS: usize = 5;
+
+fn load(name: &str) -> Box<dyn Model> {
+    let files = ModelFiles::folder(places::model(name));
+    let family = identify(&files).unwrap_or_else(|error| panic!("{name}: {error}"));
+    let model = (family.load)(&files, &Device::Cpu, &CancelToken::default());
+    model.unwrap_or_else(|error| panic!("{name}: {error}"))
+}
+
+fn act(recorded: &Recorded) -> Act {
+    Act::from_values(recorded.values.clone(), &recorded.shape, &Device::Cpu).expect("shape fits")
+}
+
+fn values(act: &Act) -> Vec<f32> {
+    let tensor = act.to_tensor().expect("values can be read");
+    tensor.flatten_all().unwrap().to_vec1().unwrap()
+}
+
+fn text_and_unet(name: &str) {
+    let cancel = CancelToken::default();
+    let model = load(name);
+    assert!(
+        model.warnings().is_empty(),
+        "{name}: {:?}",
+        model.warnings()
+    );
+    let fixture = Fixture::open(&format!("networks/{name}.safetensors"));
+
+    let conditions: Vec<_> = PROMPTS
+        .iter()
+        .map(|prompt| model.encode_prompt(prompt, &cancel).unwrap())
+        .collect();
+    let hidden: Vec<f32> = conditions
+        .iter()
+        .flat_map(|one| values(&one.tokens))
+        .collect();
+    expect_near(
+        &format!("{name}: text"),
+        &hidden,
+        &fixture.f32("hidden").values,
+        TOLERANCE,
+    );
+
+    let guidance = fixture
+        .has("guidance")
+        .then(|| f64::from(fixture.f32("guidance").values[0]));
+    assert_eq!(
+        guidance.is_some(),
+        model.facts().guidance_channels.is_some(),
+        "{name}"
+    );
+    let conditions: Vec<_> = conditions.iter().collect();
+    for call in 0..CALLS {
+        let x = act(&fixture.f32(&format!("unet.{call}.x")))
+            .to_tensor()
+            .unwrap();
+        let channels = model.facts().latent_channels;
+        let extra_channels = x.dims()[1] - channels;
+        assert_eq!(extra_channels > 0, model.facts().inpainting, "{name}");
+        let extra = (extra_channels > 0).then(|| {
+            x.narrow(1, channels, extra_channels)
+                .unwrap()
+                .contiguous()
+                .unwrap()
+        });
+        let latents = Latents::new(x.narrow(1, 0, channels).unwrap().contiguous().unwrap());
+        let timestep = f64::from(fixture.f32(&format!("unet.{call}.t")).values[0]);
+        let input = NetworkInput {
+            latents: &latents,
+            extra: extra.as_ref(),
+            timestep,
+            conditions: &conditions,
+            guidance,
+        };
+        let both = model.predict(&input, &cancel).unwrap();
+        let ours: Vec<f32> = both
+            .iter()
+            .flat_map(|one| one.to_values().unwrap())
+            .collect();
+        let reference = fixture.f32(&format!("unet.{call}.y"));
+        expect_near(
+            &format!("{name}: unet at {timestep}"),
+            &ours,
+            &reference.values,
+            TOLERANCE,
+        );
+    }
+}
+
+fn autoencoder(name: &str) {
+    let cancel = CancelToken::default();
+    let model = load(name);
+    let autoencoder = model.autoencoder();
+    let fixture = Fixture::open(&format!("networks/{name}.safetensors"));
+
+    let decoded = autoencoder
+        .decode(&act(&fixture.f32("vae.z")), &cancel)
+        .unwrap();
+    let reference = fixture.f32("vae.decoded");
+    expect_near(
+        &format!("{name}: decoder"),
+        &values(&decoded),
+        &reference.values,
+        TOLERANCE,
+    );
+
+    let moments = autoencoder
+        .encode(&act(&fixture.f32("vae.picture")), &cancel)
+        .unwrap();
+    let mean: Vec<f32> = moments.mean.flatten_all().unwrap().to_vec1().unwrap();
+    expect_near(
+        &format!("{name}: encoder"),
+        &mean,
+        &fixture.f32("vae.mean").values,
+        TOLERANCE,
+    );
+    assert_eq!(moments.std.is_some(), fixture.has("vae.std"), "{name}");
+    if let Some(std) = moments.std {
+        let std: Vec<f32> = std.flatten_all().unwrap().to_vec1().unwrap();
+        let reference = fixture.f32("vae.std");
+        expect_near(
+            &format!("{name}: encoder's spread"),
+            &std,
+            &reference.values,
+            TOLERANCE,
+        );
+    }
+}
+
+macro_rules! each_model {
+    ($($name:ident),*) => {$(
+        mod $name {
+            #[test]
+            fn text_and_unet() {
+                super::text_and_unet(stringify!($name));
+            }
+
+            #[test]
+            fn autoencoder() {
+                super::autoencoder(stringify!($name));
+            }
+        }
+    )*};
+}
+
+each_model!(sd1, sd2, inpainting, lcm, mixed, plain, starter);
+
+#[test]
+fn every_model_is_tested() {
+    let source = include_str!("networks.rs");
+    for name in places::MODELS {
+        assert!(source.contains(&format!("{name}")), "{name}");
+    }
+    let mut folders: Vec<String> = std::fs::read_dir(places::fixture("models"))
+        .unwrap()
+        .filter_map(|entry| {
+            let entry = entry.unwrap();
+            entry
+                .file_type()
+                .unwrap()
+                .is_dir()
+                .then(|| entry.file_name().into_string().unwrap())
+        })
+        .filter(|name| !name.starts_with('_'))
+        .collect();
+    folders.push("starter".to_owned());
+    folders.sort();
+    let mut known = places::MODELS.map(str::to_owned).to_vec();
+    known.sort();
+    assert_eq!(folders, known);
+}
