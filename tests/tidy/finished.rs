@@ -89,10 +89,11 @@ fn starter_names(files: &[File]) -> Vec<String> {
         .filter(|file| file.is_rust() && file.path.starts_with("engine/src/"))
     {
         let code = code(file.text(), true);
-        found.extend(code.lines().enumerate().filter_map(|(number, line)| {
-            (line.to_lowercase().contains("\"starter") || line.contains("assets/starter"))
-                .then(|| format!("{}:{}: {}", file.path, number + 1, line.trim()))
-        }));
+        for (number, line) in code.lines().enumerate() {
+            if line.to_lowercase().contains("\"starter") || line.contains("assets/starter") {
+                found.push(format!("{}:{}: {}", file.path, number + 1, line.trim()));
+            }
+        }
     }
     found
 }

@@ -117,7 +117,7 @@ pub(crate) fn lines_with(code: &str, word: &str) -> Vec<usize> {
             line.match_indices(word).any(|(at, _)| {
                 let before = line[..at].chars().next_back();
                 let after = line[at + word.len()..].chars().next();
-                !(first_is_word && part_of_word(before)) && !(last_is_word && part_of_word(after))
+                !(first_is_word && part_of_word(before) || last_is_word && part_of_word(after))
             })
         })
         .map(|(number, _)| number + 1)
