@@ -9,5 +9,8 @@
 
 mod networks;
 mod noise;
+mod runs;
+mod samplers;
+mod schedules;
 mod second_opinion;
 mod tokens;

@@ -48,7 +48,7 @@ impl Memory {
             return None;
         }
         let h_before = lambda(&step.from) - before;
-        // Two steps on one level (a table thinned out by almost nothing) give no slope.
-        (h_before != 0.0).then(|| (x0, stride.h / h_before))
+        // A step that stays on its level gives no slope, and needs none.
+        (h_before != 0.0 && stride.h != 0.0).then(|| (x0, stride.h / h_before))
     }
 }

@@ -50,12 +50,6 @@ impl ReferenceClass {
         !matches!(self, Self::Heun)
     }
 
-    /// Whether the class steps at exactly alpha = 0 where the table ends there. The others put
-    /// alpha² = 2^-24 in its place, to keep sigma / alpha finite.
-    pub(super) const fn steps_from_exact_zero(self) -> bool {
-        matches!(self, Self::Ddim | Self::Lcm)
-    }
-
     pub(super) const fn default_spacing(self) -> Spacing {
         match self {
             Self::Ddim | Self::Lcm => Spacing::Leading,

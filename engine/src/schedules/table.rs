@@ -5,7 +5,8 @@ use super::class::ReferenceClass;
 use super::config::{BetaCurve, NoiseTable, PipelineRules, Spacing};
 use crate::denoiser::Level;
 
-/// What diffusers puts in place of alpha² = 0 where sigma / alpha has to be finite.
+/// What diffusers puts in place of alpha² = 0 where sigma / alpha has to be finite: all classes but
+/// DDIM and LCM, which step from exact zero.
 const TINY_ALPHA_SQUARED: f32 = 1.0 / 16_777_216.0;
 
 /// A noise table as one reference class sees it, its defaults filled in.
@@ -110,16 +111,13 @@ impl ClassTable<'_> {
         self.alphas_squared.len() - 1
     }
 
-    /// The level of a training timestep, alpha² taken as it is in the table.
+    /// The level of a training timestep as it is in the table, exact zero and all (DDIM and LCM).
     pub(super) fn level(&self, timestep: usize) -> Level {
-        let alpha_squared = if self.class.steps_from_exact_zero() {
-            self.alphas_squared[timestep]
-        } else {
-            self.alphas_squared[timestep].max(TINY_ALPHA_SQUARED)
-        };
+        let alpha_squared = self.alphas_squared[timestep];
         Level {
             timestep: timestep as f64,
-            ..level_of_alpha_squared(alpha_squared)
+            alpha: f64::from(alpha_squared).sqrt(),
+            sigma: f64::from(1.0 - alpha_squared).sqrt(),
         }
     }
 
@@ -131,14 +129,6 @@ impl ClassTable<'_> {
         } else {
             self.level(0)
         }
-    }
-}
-
-fn level_of_alpha_squared(alpha_squared: f32) -> Level {
-    Level {
-        timestep: 0.0,
-        alpha: f64::from(alpha_squared).sqrt(),
-        sigma: f64::from(1.0 - alpha_squared).sqrt(),
     }
 }
 
@@ -165,7 +155,12 @@ impl Sigmas {
         let values: Vec<f32> = alphas_squared
             .iter()
             .map(|&alpha_squared| {
-                let alpha_squared = alpha_squared.max(TINY_ALPHA_SQUARED);
+                // Only a table of absurd betas underflows; a rescaled one ends at exactly 0.
+                let alpha_squared = if alpha_squared == 0.0 {
+                    TINY_ALPHA_SQUARED
+                } else {
+                    alpha_squared
+                };
                 ((1.0 - alpha_squared) / alpha_squared).sqrt()
             })
             .collect();
@@ -327,7 +322,6 @@ mod tests {
         assert_eq!(table.seen_by(ReferenceClass::Ddim).level(999).alpha, 0.0);
         assert_eq!(table.seen_by(ReferenceClass::Lcm).level(999).alpha, 0.0);
         let euler = table.seen_by(ReferenceClass::Euler);
-        assert_eq!(euler.level(999).alpha, 1.0 / 4096.0);
         assert!((euler.sigmas.largest() - 4096.0).abs() < 1e-3);
         let heun = table.seen_by(ReferenceClass::Heun);
         assert!(heun.sigmas.largest() < 200.0 && heun.own_sigmas.largest() > 4000.0);
