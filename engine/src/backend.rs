@@ -4,6 +4,8 @@
 use candle_core::Device;
 
 use crate::error::{EngineError, Result};
+use crate::kernels::cpu::{self, trusted_isa};
+use crate::nn::Compute;
 use crate::recipe::Precision;
 
 /// A device with its compute threads.
@@ -49,19 +51,21 @@ impl Backend {
     /// Instruction level of the kernels, for the outcome.
     pub fn kernels(&self) -> String {
         if self.device.is_cpu() {
-            cpu_level().to_owned()
+            trusted_isa().name().to_owned()
         } else {
             self.name.clone()
         }
     }
 
-    /// What `wanted` means here.
+    /// What `wanted` means here. `Auto` is f32 everywhere until bf16's pictures and times are
+    /// measured on processors with bf16 products.
     ///
     /// # Errors
     /// `InvalidRequest` for a precision this device cannot compute in.
     pub fn resolve_precision(&self, wanted: Precision) -> Result<Precision> {
         match wanted {
             Precision::Auto | Precision::F32 => Ok(Precision::F32),
+            Precision::Bf16 if self.device.is_cpu() => Ok(Precision::Bf16),
             Precision::Bf16 => Err(EngineError::invalid(
                 "precision",
                 format!("bf16 is not available on {}; use f32 or auto", self.name),
@@ -69,29 +73,25 @@ impl Backend {
         }
     }
 
+    /// Where networks of that resolved precision are loaded to.
+    pub fn compute(&self, precision: Precision) -> Compute {
+        if !self.device.is_cpu() {
+            return Compute::Tensors(self.device.clone());
+        }
+        let precision = match precision {
+            Precision::Bf16 => cpu::Precision::Bf16,
+            Precision::Auto | Precision::F32 => cpu::Precision::F32,
+        };
+        Compute::Cpu {
+            isa: trusted_isa(),
+            precision,
+        }
+    }
+
     /// Runs work on the compute threads, so that parallel loops inside use them and no others.
     pub fn run<R: Send>(&self, work: impl FnOnce() -> R + Send) -> R {
         self.pool.install(work)
     }
-}
-
-/// Highest instruction level the tensor library's matrix products use on this machine.
-fn cpu_level() -> &'static str {
-    #[cfg(target_arch = "x86_64")]
-    {
-        if std::is_x86_feature_detected!("avx512f") {
-            return "avx512";
-        }
-        if std::is_x86_feature_detected!("avx2") && std::is_x86_feature_detected!("fma") {
-            return "avx2";
-        }
-    }
-    #[cfg(target_arch = "aarch64")]
-    {
-        return "neon";
-    }
-    #[cfg(not(target_arch = "aarch64"))]
-    "portable"
 }
 
 /// The interface must stay live on two cores: compute gives way to it.

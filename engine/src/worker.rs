@@ -24,7 +24,7 @@ use crate::pipeline::{self, Inputs, Listener, Rendered};
 use crate::preview::LinearMap;
 use crate::queue::line::{Next, Waiting};
 use crate::raster::{Mask, Picture, decode_picture, mask_from_picture};
-use crate::recipe::{Outcome, Recipe, Record};
+use crate::recipe::{Outcome, Precision, Recipe, Record};
 
 /// Encoded prompts kept with a model.
 const ENCODINGS_LIMIT: usize = 16;
@@ -32,6 +32,7 @@ const ENCODINGS_LIMIT: usize = 16;
 /// A model in memory.
 struct Loaded {
     found: Found,
+    precision: Precision,
     model: Box<dyn Model>,
     map: LinearMap,
     encodings: HashMap<String, Conditioning>,
@@ -86,8 +87,12 @@ impl Worker {
         // What is wrong with a model shows when a job asks for it.
         if let Some(found) = self.shared.found(model) {
             let cancel = self.shared.stopping.clone();
+            let precision = self
+                .backend
+                .resolve_precision(Precision::Auto)
+                .unwrap_or_default();
             let backend = Arc::clone(&self.backend);
-            let load = || backend.run(|| self.load(&found, &cancel).is_ok());
+            let load = || backend.run(|| self.load(&found, precision, &cancel).is_ok());
             if catch_unwind(AssertUnwindSafe(load)).is_err() {
                 self.loaded = None;
             }
@@ -149,9 +154,9 @@ impl Worker {
         });
 
         let began = Instant::now();
-        if !self.is_loaded(&found) {
+        if !self.is_loaded(&found, recipe.precision) {
             self.enter(job, 0, Stage::LoadingModel);
-            self.load(&found, cancel)?;
+            self.load(&found, recipe.precision, cancel)?;
         }
         let load_secs = began.elapsed().as_secs_f64();
         let pinned = recipe.model.sha256.take();
@@ -225,24 +230,27 @@ impl Worker {
         });
     }
 
-    fn is_loaded(&self, found: &Found) -> bool {
+    fn is_loaded(&self, found: &Found, precision: Precision) -> bool {
         self.loaded.as_ref().is_some_and(|loaded| {
-            loaded.found.files.label("") == found.files.label("")
+            loaded.precision == precision
+                && loaded.found.files.label("") == found.files.label("")
                 && loaded.found.stamp == found.stamp
                 && loaded.found.is_unchanged()
         })
     }
 
-    fn load(&mut self, found: &Found, cancel: &CancelToken) -> Result<()> {
-        if self.is_loaded(found) {
+    fn load(&mut self, found: &Found, precision: Precision, cancel: &CancelToken) -> Result<()> {
+        if self.is_loaded(found, precision) {
             return Ok(());
         }
         // The former model goes first: two at once may not fit.
         self.loaded = None;
-        let model = (identify(&found.files)?.load)(&found.files, self.backend.device(), cancel)?;
+        let compute = self.backend.compute(precision);
+        let model = (identify(&found.files)?.load)(&found.files, &compute, cancel)?;
         let map = LinearMap::for_autoencoder(model.autoencoder(), self.backend.device(), cancel)?;
         self.loaded = Some(Loaded {
             found: found.clone(),
+            precision,
             model,
             map,
             encodings: HashMap::new(),

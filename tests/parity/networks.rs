@@ -5,8 +5,9 @@ use candle_core::Device;
 use pentimento_engine::cancel::CancelToken;
 use pentimento_engine::families::identify;
 use pentimento_engine::families::model::{Model, NetworkInput};
+use pentimento_engine::kernels::cpu::{Precision, trusted_isa};
 use pentimento_engine::latent::Latents;
-use pentimento_engine::nn::Act;
+use pentimento_engine::nn::{Act, Compute};
 use pentimento_engine::weights::files::ModelFiles;
 use support::compare::expect_near;
 use support::fixture::{Fixture, Recorded};
@@ -17,10 +18,19 @@ const TOLERANCE: f64 = 1e-4;
 const PROMPTS: [&str; 2] = ["a red apple, 3d", ""];
 const CALLS: usize = 5;
 
-fn load(name: &str) -> Box<dyn Model> {
+/// Both paths behind `nn::ops`: our kernels, and the tensor library's operations as their slow twin.
+fn paths() -> [Compute; 2] {
+    let (isa, precision) = (trusted_isa(), Precision::F32);
+    [
+        Compute::Cpu { isa, precision },
+        Compute::Tensors(Device::Cpu),
+    ]
+}
+
+fn load(name: &str, compute: &Compute) -> Box<dyn Model> {
     let files = ModelFiles::folder(places::model(name));
     let family = identify(&files).unwrap_or_else(|error| panic!("{name}: {error}"));
-    let model = (family.load)(&files, &Device::Cpu, &CancelToken::default());
+    let model = (family.load)(&files, compute, &CancelToken::default());
     model.unwrap_or_else(|error| panic!("{name}: {error}"))
 }
 
@@ -34,8 +44,14 @@ fn values(act: &Act) -> Vec<f32> {
 }
 
 fn text_and_unet(name: &str) {
+    paths()
+        .iter()
+        .for_each(|compute| text_and_unet_on(name, compute));
+}
+
+fn text_and_unet_on(name: &str, compute: &Compute) {
     let cancel = CancelToken::default();
-    let model = load(name);
+    let model = load(name, compute);
     assert!(
         model.warnings().is_empty(),
         "{name}: {:?}",
@@ -105,8 +121,14 @@ fn text_and_unet(name: &str) {
 }
 
 fn autoencoder(name: &str) {
+    paths()
+        .iter()
+        .for_each(|compute| autoencoder_on(name, compute));
+}
+
+fn autoencoder_on(name: &str, compute: &Compute) {
     let cancel = CancelToken::default();
-    let model = load(name);
+    let model = load(name, compute);
     let autoencoder = model.autoencoder();
     let fixture = Fixture::open(&format!("networks/{name}.safetensors"));
 

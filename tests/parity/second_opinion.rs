@@ -9,7 +9,8 @@ use candle_transformers::models::stable_diffusion::vae::{AutoEncoderKL, AutoEnco
 use pentimento_engine::cancel::CancelToken;
 use pentimento_engine::families::identify;
 use pentimento_engine::families::model::Model;
-use pentimento_engine::nn::Act;
+use pentimento_engine::kernels::cpu::{Precision, trusted_isa};
+use pentimento_engine::nn::{Act, Compute};
 use pentimento_engine::prompt::tokenizer::Tokenizer;
 use pentimento_engine::weights::files::ModelFiles;
 use support::compare::expect_near;
@@ -27,7 +28,9 @@ fn weights(model: &str, relative: &str) -> VarBuilder<'static> {
 fn load(name: &str) -> (ModelFiles, Box<dyn Model>) {
     let files = ModelFiles::folder(places::model(name));
     let family = identify(&files).unwrap();
-    let model = (family.load)(&files, &Device::Cpu, &CancelToken::default()).unwrap();
+    let (isa, precision) = (trusted_isa(), Precision::F32);
+    let compute = Compute::Cpu { isa, precision };
+    let model = (family.load)(&files, &compute, &CancelToken::default()).unwrap();
     (files, model)
 }
 

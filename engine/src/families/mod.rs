@@ -5,10 +5,9 @@ pub mod config;
 pub mod model;
 pub mod stable_diffusion;
 
-use candle_core::Device;
-
 use crate::cancel::CancelToken;
 use crate::error::{EngineError, Result};
+use crate::nn::Compute;
 use crate::prompt::tokenizer::Tokenizer;
 use crate::weights::files::ModelFiles;
 use model::{Model, ModelFacts};
@@ -25,8 +24,8 @@ pub struct FamilySpec {
     pub inspect: fn(&ModelFiles) -> Result<ModelFacts>,
     /// Reads the tokenizer alone, to count tokens.
     pub tokenizer: fn(&ModelFiles) -> Result<Tokenizer>,
-    /// Loads everything onto the device.
-    pub load: fn(&ModelFiles, &Device, &CancelToken) -> Result<Box<dyn Model>>,
+    /// Loads everything to where it computes.
+    pub load: fn(&ModelFiles, &Compute, &CancelToken) -> Result<Box<dyn Model>>,
 }
 
 /// Every family, in order of preference.

@@ -1,18 +1,99 @@
 //! `Act`: what flows between layers.
 
+use std::sync::Arc;
+
 use candle_core::{Device, Tensor};
+use half::bf16;
 
 use crate::error::Result;
+use crate::kernels::cpu::Element;
 
-/// An activation: a feature map (B, C, H, W) or a token sequence (B, N, C), f32. Memory and layout
-/// belong to [`super::ops`]; everyone else asks for sizes.
+/// An activation: a feature map or a token sequence. Memory and layout belong to [`super::ops`];
+/// everyone else asks for sizes.
 #[derive(Clone, Debug)]
-pub struct Act(pub(super) Tensor);
+pub struct Act(pub(super) Repr);
+
+#[derive(Clone, Debug)]
+pub(super) enum Repr {
+    /// (B, C, H, W) or (B, N, C), f32.
+    Tensor(Tensor),
+    /// Channels last.
+    F32(Host<f32>),
+    /// Channels last.
+    Bf16(Host<bf16>),
+}
+
+/// Rows of channels: `batch * height * width` rows, a token sequence having height 1.
+#[derive(Clone, Debug)]
+pub(super) struct Host<T> {
+    pub(super) data: Arc<Vec<T>>,
+    pub(super) batch: usize,
+    pub(super) height: usize,
+    pub(super) width: usize,
+    pub(super) channels: usize,
+    /// A feature map, not tokens.
+    pub(super) is_map: bool,
+}
+
+impl<T: Element> Host<T> {
+    /// Takes the values of a tensor over.
+    pub(super) fn from_tensor(tensor: &Tensor) -> candle_core::Result<Self> {
+        let is_map = tensor.rank() == 4;
+        let last = if is_map {
+            tensor.permute((0, 2, 3, 1))?
+        } else {
+            tensor.clone()
+        };
+        let dims = last.dims();
+        let (height, width) = if is_map {
+            (dims[1], dims[2])
+        } else {
+            (1, dims[1])
+        };
+        let (batch, channels) = (dims[0], dims[dims.len() - 1]);
+        let values: Vec<f32> = last.contiguous()?.flatten_all()?.to_vec1()?;
+        let data = Arc::new(values.into_iter().map(T::from_f32).collect());
+        Ok(Self {
+            data,
+            batch,
+            height,
+            width,
+            channels,
+            is_map,
+        })
+    }
+
+    fn to_tensor(&self) -> candle_core::Result<Tensor> {
+        let values: Vec<f32> = self.data.iter().map(|value| value.to_f32()).collect();
+        let (batch, channels) = (self.batch, self.channels);
+        if self.is_map {
+            let shape = (batch, self.height, self.width, channels);
+            Tensor::from_vec(values, shape, &Device::Cpu)?
+                .permute((0, 3, 1, 2))?
+                .contiguous()
+        } else {
+            Tensor::from_vec(values, (batch, self.width, channels), &Device::Cpu)
+        }
+    }
+
+    /// Pixels or tokens of the whole batch.
+    pub(super) fn rows(&self) -> usize {
+        self.batch * self.height * self.width
+    }
+
+    /// The same shape around other values.
+    pub(super) fn with(&self, data: Vec<T>) -> Self {
+        Self {
+            data: Arc::new(data),
+            ..self.clone()
+        }
+    }
+}
 
 impl Act {
     /// Takes a feature map (B, C, H, W) or tokens (B, N, C), f32.
     pub fn from_tensor(tensor: Tensor) -> Self {
-        Self(tensor)
+        Self(Repr::Tensor(tensor))
     }
 
     /// Takes values in row-major order of the shape.
@@ -20,7 +101,7 @@ impl Act {
     /// # Errors
     /// `Compute` when the length does not fit.
     pub fn from_values(values: Vec<f32>, shape: &[usize], device: &Device) -> Result<Self> {
-        Ok(Self(Tensor::from_vec(values, shape, device)?))
+        Ok(Self::from_tensor(Tensor::from_vec(values, shape, device)?))
     }
 
     /// The values as a tensor: (B, C, H, W) or (B, N, C), contiguous, f32.
@@ -28,35 +109,39 @@ impl Act {
     /// # Errors
     /// `Compute` when the device fails.
     pub fn to_tensor(&self) -> Result<Tensor> {
-        Ok(self.0.contiguous()?)
-    }
-
-    /// Pictures in the batch.
-    pub fn batch(&self) -> usize {
-        self.0.dims()[0]
-    }
-
-    /// Channels of a map or tokens.
-    pub fn channels(&self) -> usize {
-        if self.0.rank() == 4 {
-            self.0.dims()[1]
-        } else {
-            self.0.dims()[2]
-        }
+        Ok(match &self.0 {
+            Repr::Tensor(tensor) => tensor.contiguous()?,
+            Repr::F32(host) => host.to_tensor()?,
+            Repr::Bf16(host) => host.to_tensor()?,
+        })
     }
 
     /// The device it lies on.
     pub fn device(&self) -> Device {
-        self.0.device().clone()
+        match &self.0 {
+            Repr::Tensor(tensor) => tensor.device().clone(),
+            Repr::F32(_) | Repr::Bf16(_) => Device::Cpu,
+        }
+    }
+
+    /// Pictures in the batch.
+    pub fn batch(&self) -> usize {
+        match &self.0 {
+            Repr::Tensor(tensor) => tensor.dims()[0],
+            Repr::F32(host) => host.batch,
+            Repr::Bf16(host) => host.batch,
+        }
     }
 
     /// Height and width of a map; (1, N) of tokens.
     pub fn size(&self) -> (usize, usize) {
-        let dims = self.0.dims();
-        if dims.len() == 4 {
-            (dims[2], dims[3])
-        } else {
-            (1, dims[1])
+        match &self.0 {
+            Repr::Tensor(tensor) => match tensor.dims() {
+                [_, _, height, width] => (*height, *width),
+                dims => (1, dims[1]),
+            },
+            Repr::F32(host) => (host.height, host.width),
+            Repr::Bf16(host) => (host.height, host.width),
         }
     }
 }

@@ -1,8 +1,14 @@
-//! Layers as weights: loaded once, run by [`super::ops`].
+//! Layers as weights: loaded once to where they compute, run by [`super::ops`].
+
+use std::sync::Arc;
 
 use candle_core::Tensor;
 
+use super::Compute;
 use crate::error::Result;
+use crate::kernels::cpu::conv::Window;
+use crate::kernels::cpu::pack::PackedMatrix;
+use crate::kernels::cpu::{self, Isa, Precision};
 use crate::weights::Scope;
 
 /// Zero padding of a convolution in pixels: before (top, left) and after (bottom, right).
@@ -37,15 +43,37 @@ impl Padding {
     }
 }
 
+/// A vector or table, where it computes.
+#[derive(Clone, Debug)]
+pub(super) enum Values {
+    Tensor(Tensor),
+    Host(Arc<Vec<f32>>),
+}
+
+impl Values {
+    fn load(scope: &Scope<'_>, name: &str, shape: &[usize]) -> Result<Self> {
+        let tensor = scope.tensor(name, shape)?;
+        Ok(match scope.compute() {
+            Compute::Tensors(_) => Self::Tensor(tensor),
+            Compute::Cpu { .. } => Self::Host(Arc::new(tensor.flatten_all()?.to_vec1()?)),
+        })
+    }
+}
+
 /// A 2-D convolution with square kernel.
 #[derive(Clone, Debug)]
 pub struct Conv2d {
-    /// (out, in, k, k).
-    pub(super) weight: Tensor,
-    /// (out).
-    pub(super) bias: Option<Tensor>,
+    pub(super) weight: ConvWeight,
+    pub(super) bias: Option<Values>,
     pub(super) stride: usize,
     pub(super) padding: Padding,
+}
+
+#[derive(Clone, Debug)]
+pub(super) enum ConvWeight {
+    /// (out, in, k, k).
+    Tensor(Tensor),
+    Host(Arc<cpu::conv::Conv2d>),
 }
 
 impl Conv2d {
@@ -54,7 +82,7 @@ impl Conv2d {
     /// # Errors
     /// As [`Scope::tensor`].
     pub fn load(scope: &Scope<'_>, channels: [usize; 2], kernel: usize) -> Result<Self> {
-        let bias = Some(scope.tensor("bias", &[channels[1]])?);
+        let bias = Some(Values::load(scope, "bias", &[channels[1]])?);
         Ok(Self {
             bias,
             ..Self::load_without_bias(scope, channels, kernel)?
@@ -67,36 +95,80 @@ impl Conv2d {
     /// As [`Scope::tensor`].
     pub fn load_without_bias(
         scope: &Scope<'_>,
-        [channels_in, channels_out]: [usize; 2],
+        channels: [usize; 2],
         kernel: usize,
     ) -> Result<Self> {
-        let weight = scope.tensor("weight", &[channels_out, channels_in, kernel, kernel])?;
+        Self::load_moving(scope, channels, kernel, 1, Padding::even(kernel / 2))
+    }
+
+    /// A 3x3 convolution with stride 2 and `bias`.
+    ///
+    /// # Errors
+    /// As [`Scope::tensor`].
+    pub fn load_halving(scope: &Scope<'_>, channels: [usize; 2], padding: Padding) -> Result<Self> {
+        let bias = Some(Values::load(scope, "bias", &[channels[1]])?);
         Ok(Self {
-            weight,
-            bias: None,
-            stride: 1,
-            padding: Padding::even(kernel / 2),
+            bias,
+            ..Self::load_halving_without_bias(scope, channels, padding)?
         })
     }
 
-    /// The same weights with stride 2 and this padding.
-    #[must_use]
-    pub fn stride_2(self, padding: Padding) -> Self {
-        Self {
-            stride: 2,
+    /// As [`Self::load_halving`], without `bias`.
+    ///
+    /// # Errors
+    /// As [`Scope::tensor`].
+    pub fn load_halving_without_bias(
+        scope: &Scope<'_>,
+        channels: [usize; 2],
+        padding: Padding,
+    ) -> Result<Self> {
+        Self::load_moving(scope, channels, 3, 2, padding)
+    }
+
+    fn load_moving(
+        scope: &Scope<'_>,
+        [from, to]: [usize; 2],
+        kernel: usize,
+        stride: usize,
+        padding: Padding,
+    ) -> Result<Self> {
+        let weight = scope.tensor("weight", &[to, from, kernel, kernel])?;
+        let weight = match scope.compute() {
+            Compute::Tensors(_) => ConvWeight::Tensor(weight),
+            Compute::Cpu { isa, precision } => {
+                let Padding { before, after } = padding;
+                let window = Window {
+                    kernel: (kernel, kernel),
+                    stride,
+                    padding: [before, before, after, after],
+                    upsample: false,
+                };
+                let values: Vec<f32> = weight.flatten_all()?.to_vec1()?;
+                let conv = cpu::conv::Conv2d::new(*isa, *precision, &values, (to, from), window);
+                ConvWeight::Host(Arc::new(conv))
+            }
+        };
+        Ok(Self {
+            weight,
+            bias: None,
+            stride,
             padding,
-            ..self
-        }
+        })
     }
 }
 
 /// A fully connected layer.
 #[derive(Clone, Debug)]
 pub struct Linear {
+    pub(super) weight: LinearWeight,
+    pub(super) bias: Option<Values>,
+}
+
+#[derive(Clone, Debug)]
+pub(super) enum LinearWeight {
     /// (out, in).
-    pub(super) weight: Tensor,
-    /// (out).
-    pub(super) bias: Option<Tensor>,
+    Tensor(Tensor),
+    Host(Arc<PackedMatrix>),
 }
 
 impl Linear {
@@ -105,7 +177,7 @@ impl Linear {
     /// # Errors
     /// As [`Scope::tensor`].
     pub fn load(scope: &Scope<'_>, features: [usize; 2]) -> Result<Self> {
-        let bias = Some(scope.tensor("bias", &[features[1]])?);
+        let bias = Some(Values::load(scope, "bias", &[features[1]])?);
         Ok(Self {
             bias,
             ..Self::load_without_bias(scope, features)?
@@ -116,18 +188,73 @@ impl Linear {
     ///
     /// # Errors
     /// As [`Scope::tensor`].
-    pub fn load_without_bias(scope: &Scope<'_>, [from, to]: [usize; 2]) -> Result<Self> {
+    pub fn load_without_bias(scope: &Scope<'_>, features: [usize; 2]) -> Result<Self> {
+        Self::load_packed(scope, features, PackedMatrix::linear::<f32>)
+    }
+
+    /// Loads a layer for [`super::ops::geglu`]: values and gates, `features[1]` together.
+    ///
+    /// # Errors
+    /// As [`Scope::tensor`].
+    pub fn load_gated(scope: &Scope<'_>, features: [usize; 2]) -> Result<Self> {
+        let bias = Some(Values::load(scope, "bias", &[features[1]])?);
+        Ok(Self {
+            bias,
+            ..Self::load_packed(scope, features, PackedMatrix::gated::<f32>)?
+        })
+    }
+
+    fn load_packed(
+        scope: &Scope<'_>,
+        [from, to]: [usize; 2],
+        pack: fn(Isa, Precision, &[f32], usize, usize) -> PackedMatrix,
+    ) -> Result<Self> {
         // A 1x1 convolution over tokens is the same layer under another shape.
         let weight = scope.tensor_in("weight", &[&[to, from], &[to, from, 1, 1]])?;
+        let weight = match scope.compute() {
+            Compute::Tensors(_) => LinearWeight::Tensor(weight),
+            Compute::Cpu { isa, precision } => {
+                let values: Vec<f32> = weight.flatten_all()?.to_vec1()?;
+                LinearWeight::Host(Arc::new(pack(*isa, *precision, &values, to, from)))
+            }
+        };
         Ok(Self { weight, bias: None })
+    }
+}
+
+/// Factor and offset of each channel after a normalisation.
+#[derive(Clone, Debug)]
+pub(super) enum Scales {
+    Tensor {
+        weight: Tensor,
+        bias: Tensor,
+    },
+    Host {
+        weight: Arc<Vec<f32>>,
+        bias: Arc<Vec<f32>>,
+        isa: Isa,
+    },
+}
+
+impl Scales {
+    fn load(scope: &Scope<'_>, channels: usize) -> Result<Self> {
+        let weight = scope.tensor("weight", &[channels])?;
+        let bias = scope.tensor("bias", &[channels])?;
+        Ok(match scope.compute() {
+            Compute::Tensors(_) => Self::Tensor { weight, bias },
+            Compute::Cpu { isa, .. } => Self::Host {
+                weight: Arc::new(weight.to_vec1()?),
+                bias: Arc::new(bias.to_vec1()?),
+                isa: *isa,
+            },
+        })
     }
 }
 
 /// Group normalisation (Wu and He 2018).
 #[derive(Clone, Debug)]
 pub struct GroupNorm {
-    pub(super) weight: Tensor,
-    pub(super) bias: Tensor,
+    pub(super) scales: Scales,
     pub(super) groups: usize,
     pub(super) epsilon: f64,
 }
@@ -138,11 +265,8 @@ impl GroupNorm {
     /// # Errors
     /// As [`Scope::tensor`].
     pub fn load(scope: &Scope<'_>, channels: usize, groups: usize, epsilon: f64) -> Result<Self> {
-        let weight = scope.tensor("weight", &[channels])?;
-        let bias = scope.tensor("bias", &[channels])?;
         Ok(Self {
-            weight,
-            bias,
+            scales: Scales::load(scope, channels)?,
             groups,
             epsilon,
         })
@@ -152,8 +276,7 @@ impl GroupNorm {
 /// Layer normalisation over the channels of each token (Ba et al. 2016).
 #[derive(Clone, Debug)]
 pub struct LayerNorm {
-    pub(super) weight: Tensor,
-    pub(super) bias: Tensor,
+    pub(super) scales: Scales,
     pub(super) epsilon: f64,
 }
 
@@ -163,11 +286,8 @@ impl LayerNorm {
     /// # Errors
     /// As [`Scope::tensor`].
     pub fn load(scope: &Scope<'_>, channels: usize, epsilon: f64) -> Result<Self> {
-        let weight = scope.tensor("weight", &[channels])?;
-        let bias = scope.tensor("bias", &[channels])?;
         Ok(Self {
-            weight,
-            bias,
+            scales: Scales::load(scope, channels)?,
             epsilon,
         })
     }
@@ -177,7 +297,9 @@ impl LayerNorm {
 #[derive(Clone, Debug)]
 pub struct Embedding {
     /// (rows, channels).
-    pub(super) weight: Tensor,
+    pub(super) table: Values,
+    pub(super) channels: usize,
+    pub(super) precision: Precision,
 }
 
 impl Embedding {
@@ -186,8 +308,14 @@ impl Embedding {
     /// # Errors
     /// As [`Scope::tensor`].
     pub fn load(scope: &Scope<'_>, rows: usize, channels: usize) -> Result<Self> {
+        let precision = match scope.compute() {
+            Compute::Tensors(_) => Precision::F32,
+            Compute::Cpu { precision, .. } => *precision,
+        };
         Ok(Self {
-            weight: scope.tensor("weight", &[rows, channels])?,
+            table: Values::load(scope, "weight", &[rows, channels])?,
+            channels,
+            precision,
         })
     }
 }

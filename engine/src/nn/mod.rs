@@ -3,8 +3,10 @@
 //! behind it without a change to any family.
 
 mod act;
+mod compute;
 mod layers;
 pub mod ops;
 
 pub use act::Act;
+pub use compute::Compute;
 pub use layers::{Conv2d, Embedding, GroupNorm, LayerNorm, Linear, Padding};

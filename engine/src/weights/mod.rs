@@ -13,6 +13,7 @@ use half::{bf16, f16};
 
 use crate::cancel::CancelToken;
 use crate::error::{EngineError, Result};
+use crate::nn::Compute;
 use files::{ByteSource, ModelFiles};
 use safetensors::{ElementType, Entry};
 
@@ -116,11 +117,11 @@ impl Weights {
     }
 
     /// Access from the top.
-    pub fn root<'a>(&'a self, device: &'a Device) -> Scope<'a> {
+    pub fn root<'a>(&'a self, compute: &'a Compute) -> Scope<'a> {
         Scope {
             weights: self,
             prefix: String::new(),
-            device,
+            compute,
         }
     }
 
@@ -198,10 +199,15 @@ fn to_f32(bytes: &[u8], element: ElementType) -> Option<Vec<f32>> {
 pub struct Scope<'a> {
     weights: &'a Weights,
     prefix: String,
-    device: &'a Device,
+    compute: &'a Compute,
 }
 
 impl Scope<'_> {
+    /// Where the layers are loaded to.
+    pub fn compute(&self) -> &Compute {
+        self.compute
+    }
+
     /// One part further down.
     #[must_use]
     pub fn at(&self, part: impl Display) -> Self {
@@ -223,8 +229,11 @@ impl Scope<'_> {
     /// # Errors
     /// `BadFile` when it is missing, of another shape or type, or holds non-finite numbers.
     pub fn tensor(&self, name: &str, shape: &[usize]) -> Result<Tensor> {
-        self.weights
-            .load(&format!("{}{name}", self.prefix), shape, self.device)
+        self.weights.load(
+            &format!("{}{name}", self.prefix),
+            shape,
+            self.compute.device(),
+        )
     }
 
     /// A tensor stored in any of these shapes (a linear layer as 1x1 convolution), given the first.
@@ -244,7 +253,7 @@ impl Scope<'_> {
             .unwrap_or(&shapes[0]);
         Ok(self
             .weights
-            .load(&full, shape, self.device)?
+            .load(&full, shape, self.compute.device())?
             .reshape(shapes[0])?)
     }
 

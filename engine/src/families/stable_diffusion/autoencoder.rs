@@ -1,13 +1,12 @@
 //! Which autoencoder a model has, and how it is loaded.
 
-use candle_core::Device;
-
 use super::autoencoder_kl::{KlAutoencoder, KlConfig};
 use super::autoencoder_tiny::{TinyAutoencoder, TinyConfig, is_tiny};
 use crate::cancel::CancelToken;
 use crate::error::Result;
 use crate::families::config::Config;
 use crate::families::model::Autoencoder;
+use crate::nn::Compute;
 use crate::weights::Weights;
 use crate::weights::files::ModelFiles;
 
@@ -57,11 +56,11 @@ impl AutoencoderConfig {
     pub fn load(
         self,
         files: &ModelFiles,
-        device: &Device,
+        compute: &Compute,
         cancel: &CancelToken,
     ) -> Result<(Box<dyn Autoencoder>, Vec<String>)> {
         let weights = Weights::open(files, "vae", cancel)?;
-        let root = weights.root(device);
+        let root = weights.root(compute);
         let loaded: Box<dyn Autoencoder> = match self {
             Self::Kl(config) => Box::new(KlAutoencoder::load(config, &root)?),
             Self::Tiny(config) => Box::new(TinyAutoencoder::load(config, &root)?),

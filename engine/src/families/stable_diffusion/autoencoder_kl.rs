@@ -7,7 +7,7 @@ use crate::cancel::CancelToken;
 use crate::error::Result;
 use crate::families::config::Config;
 use crate::families::model::{Autoencoder, Moments};
-use crate::nn::ops::{self, Activation};
+use crate::nn::ops::{self, Activation, Then};
 use crate::nn::{Act, Conv2d, GroupNorm, Padding};
 use crate::weights::Scope;
 
@@ -121,7 +121,10 @@ impl Middle {
         if let Some((norm, attention)) = &self.attention {
             cancel.check()?;
             let tokens = ops::tokens_from_map(&ops::group_norm(&x, norm, None)?)?;
-            let y = ops::map_from_tokens(&attention.forward(&tokens, &tokens)?, x.size())?;
+            let y = ops::map_from_tokens(
+                &attention.forward(&tokens, &tokens, &Then::default())?,
+                x.size(),
+            )?;
             x = ops::add(&y, &x)?;
         }
         self.last.forward(&x, None)
@@ -207,9 +210,11 @@ fn load_encoder(config: &KlConfig, scope: &Scope<'_>) -> Result<Encoder> {
         let at = scope.at("down_blocks").at(index);
         let resnets = load_resnets(config, &at, [from, channels], config.layers)?;
         let resize = (index + 1 < config.channels.len())
-            .then(|| Conv2d::load(&at.at("downsamplers.0.conv"), [channels; 2], 3))
-            .transpose()?
-            .map(|conv| conv.stride_2(Padding::downsampling(0)));
+            .then(|| {
+                let padding = Padding::downsampling(0);
+                Conv2d::load_halving(&at.at("downsamplers.0.conv"), [channels; 2], padding)
+            })
+            .transpose()?;
         stages.push(Stage { resnets, resize });
         from = channels;
     }

@@ -7,7 +7,7 @@ use crate::cancel::CancelToken;
 use crate::error::Result;
 use crate::families::config::Config;
 use crate::families::model::{Autoencoder, Moments};
-use crate::nn::ops::{self, Activation};
+use crate::nn::ops::{self, Activation, Then};
 use crate::nn::{Act, Conv2d, Padding};
 use crate::weights::Scope;
 
@@ -97,9 +97,11 @@ impl Block {
 
     fn forward(&self, x: &Act) -> Result<Act> {
         let [first, second, third] = &self.0;
-        let y = ops::activate(&ops::conv2d(x, first)?, Activation::Relu)?;
-        let y = ops::activate(&ops::conv2d(&y, second)?, Activation::Relu)?;
-        ops::activate(&ops::add(&ops::conv2d(&y, third)?, x)?, Activation::Relu)
+        let relu = Then::activate(Activation::Relu);
+        let y = ops::conv2d_then(x, first, &relu)?;
+        let y = ops::conv2d_then(&y, second, &relu)?;
+        let y = ops::conv2d_then(&y, third, &Then::add(x))?;
+        ops::activate(&y, Activation::Relu)
     }
 }
 
@@ -162,7 +164,7 @@ fn load_encoder(config: &TinyConfig, scope: &Scope<'_>) -> Result<Vec<Layer>> {
         layers.push(Layer::Conv(if level == 0 {
             Conv2d::load(&at, [3, channels], 3)?
         } else {
-            Conv2d::load_without_bias(&at, [channels; 2], 3)?.stride_2(Padding::even(1))
+            Conv2d::load_halving_without_bias(&at, [channels; 2], Padding::even(1))?
         }));
         for _ in 0..blocks {
             layers.push(Layer::Block(Block::load(

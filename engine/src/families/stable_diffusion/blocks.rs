@@ -3,7 +3,7 @@
 
 use crate::cancel::CancelToken;
 use crate::error::Result;
-use crate::nn::ops::{self, Activation};
+use crate::nn::ops::{self, Activation, Then};
 use crate::nn::{Act, Conv2d, GroupNorm, LayerNorm, Linear};
 use crate::weights::Scope;
 
@@ -53,20 +53,22 @@ impl ResnetBlock {
     /// `x` (B, from, H, W) and, where the block takes one, the time embedding after SiLU
     /// (B, 1, time_channels), to (B, to, H, W).
     pub(super) fn forward(&self, x: &Act, time: Option<&Act>) -> Result<Act> {
-        let mut y = ops::conv2d(
-            &ops::group_norm(x, &self.norm_1, Some(Activation::Silu))?,
-            &self.conv_1,
-        )?;
-        if let (Some(layer), Some(time)) = (&self.time, time) {
-            y = ops::add_to_pixels(&y, &ops::linear(time, layer)?)?;
-        }
-        let y = ops::conv2d(
-            &ops::group_norm(&y, &self.norm_2, Some(Activation::Silu))?,
-            &self.conv_2,
-        )?;
+        let y = ops::group_norm(x, &self.norm_1, Some(Activation::Silu))?;
+        let vector = match (&self.time, time) {
+            (Some(layer), Some(time)) => Some(ops::linear(time, layer)?),
+            _ => None,
+        };
+        let then = Then {
+            vector: vector.as_ref(),
+            ..Then::default()
+        };
+        let y = ops::conv2d_then(&y, &self.conv_1, &then)?;
+        let y = ops::group_norm(&y, &self.norm_2, Some(Activation::Silu))?;
         match &self.shortcut {
-            Some(shortcut) => ops::add(&ops::conv2d(x, shortcut)?, &y),
-            None => ops::add(x, &y),
+            Some(shortcut) => {
+                ops::conv2d_then(&y, &self.conv_2, &Then::add(&ops::conv2d(x, shortcut)?))
+            }
+            None => ops::conv2d_then(&y, &self.conv_2, &Then::add(x)),
         }
     }
 }
@@ -113,14 +115,15 @@ impl Attention {
         })
     }
 
-    /// `x` (B, N, channels) asks, `context` (B, M, context channels) answers.
-    pub(super) fn forward(&self, x: &Act, context: &Act) -> Result<Act> {
+    /// `x` (B, N, channels) asks, `context` (B, M, context channels) answers; `then` comes after the
+    /// last projection.
+    pub(super) fn forward(&self, x: &Act, context: &Act, then: &Then<'_>) -> Result<Act> {
         let (k, v) = (
             ops::linear(context, &self.key)?,
             ops::linear(context, &self.value)?,
         );
         let y = ops::attention(&ops::linear(x, &self.query)?, &k, &v, self.heads, false)?;
-        ops::linear(&y, &self.out)
+        ops::linear_then(&y, &self.out, then)
     }
 }
 
@@ -145,18 +148,18 @@ impl TransformerBlock {
             norm_2: norm("norm2")?,
             cross: Attention::load(&scope.at("attn2"), width, spec.context_channels, spec.heads)?,
             norm_3: norm("norm3")?,
-            gate: Linear::load(&scope.at("ff.net.0.proj"), [width, 8 * width])?,
+            gate: Linear::load_gated(&scope.at("ff.net.0.proj"), [width, 8 * width])?,
             down: Linear::load(&scope.at("ff.net.2"), [4 * width, width])?,
         })
     }
 
     fn forward(&self, x: &Act, context: &Act) -> Result<Act> {
         let y = ops::layer_norm(x, &self.norm_1)?;
-        let x = ops::add(&self.own.forward(&y, &y)?, x)?;
+        let x = self.own.forward(&y, &y, &Then::add(x))?;
         let y = ops::layer_norm(&x, &self.norm_2)?;
-        let x = ops::add(&self.cross.forward(&y, context)?, &x)?;
+        let x = self.cross.forward(&y, context, &Then::add(&x))?;
         let y = ops::geglu(&ops::layer_norm(&x, &self.norm_3)?, &self.gate)?;
-        ops::add(&ops::linear(&y, &self.down)?, &x)
+        ops::linear_then(&y, &self.down, &Then::add(&x))
     }
 }
 
@@ -224,12 +227,15 @@ impl SpatialTransformer {
             cancel.check()?;
             tokens = block.forward(&tokens, context)?;
         }
-        let y = match &self.project_out {
-            Projection::Conv(conv) => ops::conv2d(&ops::map_from_tokens(&tokens, x.size())?, conv)?,
-            Projection::Linear(layer) => {
-                ops::map_from_tokens(&ops::linear(&tokens, layer)?, x.size())?
+        match &self.project_out {
+            Projection::Conv(conv) => {
+                let map = ops::map_from_tokens(&tokens, x.size())?;
+                ops::conv2d_then(&map, conv, &Then::add(x))
             }
-        };
-        ops::add(&y, x)
+            Projection::Linear(layer) => {
+                let y = ops::map_from_tokens(&ops::linear(&tokens, layer)?, x.size())?;
+                ops::add(&y, x)
+            }
+        }
     }
 }

@@ -9,14 +9,14 @@ pub mod text;
 pub mod unet;
 pub mod unet_config;
 
-use candle_core::{Device, Tensor};
+use candle_core::Tensor;
 
 use super::FamilySpec;
 use super::model::{Autoencoder, Conditioning, Model, ModelFacts, NetworkInput};
 use crate::cancel::CancelToken;
 use crate::error::{EngineError, Result};
 use crate::latent::Latents;
-use crate::nn::{Act, ops};
+use crate::nn::{Act, Compute, ops};
 use crate::prompt::tokenizer::Tokenizer;
 use crate::schedules::{NoiseTable, PipelineRules};
 use crate::weights::Weights;
@@ -135,7 +135,7 @@ fn tokenizer(files: &ModelFiles) -> Result<Tokenizer> {
     Tokenizer::read(files, "tokenizer", context)
 }
 
-fn load(files: &ModelFiles, device: &Device, cancel: &CancelToken) -> Result<Box<dyn Model>> {
+fn load(files: &ModelFiles, compute: &Compute, cancel: &CancelToken) -> Result<Box<dyn Model>> {
     let parts = read_parts(files)?;
     let tokenizer = Tokenizer::read(files, "tokenizer", parts.text.context)?;
     tokenizer.check_rows(parts.text.vocabulary)?;
@@ -155,17 +155,17 @@ fn load(files: &ModelFiles, device: &Device, cancel: &CancelToken) -> Result<Box
     };
     let text = {
         let weights = Weights::open(files, "text_encoder", cancel)?;
-        let text = TextEncoder::load(parts.text, &weights.root(device))?;
+        let text = TextEncoder::load(parts.text, &weights.root(compute))?;
         note_unused("text_encoder", weights.unused());
         text
     };
     let unet = {
         let weights = Weights::open(files, "unet", cancel)?;
-        let unet = Unet::load(parts.unet, &weights.root(device))?;
+        let unet = Unet::load(parts.unet, &weights.root(compute))?;
         note_unused("unet", weights.unused());
         unet
     };
-    let (autoencoder, unused) = parts.autoencoder.load(files, device, cancel)?;
+    let (autoencoder, unused) = parts.autoencoder.load(files, compute, cancel)?;
     note_unused("vae", unused);
     Ok(Box::new(StableDiffusion {
         tokenizer,

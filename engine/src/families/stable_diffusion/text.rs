@@ -6,7 +6,7 @@ use serde_json::json;
 use crate::cancel::CancelToken;
 use crate::error::Result;
 use crate::families::config::Config;
-use crate::nn::ops::{self, Activation};
+use crate::nn::ops::{self, Activation, Then};
 use crate::nn::{Act, Embedding, LayerNorm, Linear};
 use crate::weights::Scope;
 use crate::weights::files::ModelFiles;
@@ -172,10 +172,10 @@ impl TextEncoder {
             let (q, k) = (ops::linear(&y, &layer.query)?, ops::linear(&y, &layer.key)?);
             let v = ops::linear(&y, &layer.value)?;
             let y = ops::attention(&q, &k, &v, self.config.heads, true)?;
-            x = ops::add(&x, &ops::linear(&y, &layer.out)?)?;
+            x = ops::linear_then(&y, &layer.out, &Then::add(&x))?;
             let y = ops::layer_norm(&x, &layer.norm_2)?;
-            let y = ops::activate(&ops::linear(&y, &layer.up)?, self.config.activation)?;
-            x = ops::add(&x, &ops::linear(&y, &layer.down)?)?;
+            let y = ops::linear_then(&y, &layer.up, &Then::activate(self.config.activation))?;
+            x = ops::linear_then(&y, &layer.down, &Then::add(&x))?;
         }
         ops::layer_norm(&x, &self.last_norm)
     }

@@ -5,7 +5,7 @@ use super::blocks::{Norms, ResnetBlock, SpatialTransformer, TransformerSpec};
 use super::unet_config::{Level, Middle, UnetConfig};
 use crate::cancel::CancelToken;
 use crate::error::Result;
-use crate::nn::ops::{self, Activation};
+use crate::nn::ops::{self, Activation, Then};
 use crate::nn::{Act, Conv2d, GroupNorm, Linear, Padding};
 use crate::weights::Scope;
 
@@ -169,8 +169,9 @@ impl Unet {
         if let (Some(layer), Some(guidance)) = (&self.time_guidance, guidance) {
             x = ops::add(&x, &ops::linear(guidance, layer)?)?;
         }
-        let x = ops::activate(&ops::linear(&x, &self.time_1)?, Activation::Silu)?;
-        ops::activate(&ops::linear(&x, &self.time_2)?, Activation::Silu)
+        let silu = Then::activate(Activation::Silu);
+        let x = ops::linear_then(&x, &self.time_1, &silu)?;
+        ops::linear_then(&x, &self.time_2, &silu)
     }
 }
 
@@ -240,9 +241,11 @@ fn load_down(config: &UnetConfig, root: &Scope<'_>) -> Result<Vec<Down>> {
             from = level.channels;
         }
         let downsample = (index < last)
-            .then(|| Conv2d::load(&scope.at("downsamplers.0.conv"), [from, from], 3))
-            .transpose()?
-            .map(|conv| conv.stride_2(Padding::downsampling(config.downsample_padding)));
+            .then(|| {
+                let padding = Padding::downsampling(config.downsample_padding);
+                Conv2d::load_halving(&scope.at("downsamplers.0.conv"), [from, from], padding)
+            })
+            .transpose()?;
         blocks.push(Down { pairs, downsample });
     }
     Ok(blocks)

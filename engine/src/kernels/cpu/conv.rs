@@ -4,6 +4,8 @@
 //! pointer to the input pixel's channels, or to zeros outside the picture. Enlarging the picture to
 //! twice its size by repetition before the convolution is then only other pointers.
 
+use std::sync::Arc;
+
 use half::bf16;
 
 use super::driver::{PanelsOf, Product, RowSource, converted, same_type};
@@ -107,7 +109,7 @@ impl Window {
 /// A convolution's packed weights and its window.
 #[derive(Debug)]
 pub struct Conv2d {
-    weight: PackedMatrix,
+    weight: Arc<PackedMatrix>,
     window: Window,
 }
 
@@ -127,7 +129,22 @@ impl Conv2d {
     ) -> Self {
         let taps = window.kernel.0 * window.kernel.1;
         let weight = PackedMatrix::window(isa, precision, weight, (outputs, channels, taps));
-        Self { weight, window }
+        Self {
+            weight: Arc::new(weight),
+            window,
+        }
+    }
+
+    /// The same weight over a picture whose pixels are first repeated to two by two.
+    #[must_use]
+    pub fn doubling(&self) -> Self {
+        Self {
+            weight: Arc::clone(&self.weight),
+            window: Window {
+                upsample: true,
+                ..self.window
+            },
+        }
     }
 
     /// The window.

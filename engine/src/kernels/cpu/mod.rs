@@ -30,6 +30,7 @@
 //! | [`gemm`], [`conv`], [`attention`] | the three products |
 //! | [`norm`], [`elementwise`] | group and layer norm, softmax, activations, sums, concatenation, conversion |
 //! | [`reference`] | the slow twin of each kernel, in plain Rust |
+//! | `verify` | compares an instruction set with the slow twins before it is trusted |
 
 pub mod attention;
 mod avx2;
@@ -37,7 +38,7 @@ mod avx512;
 pub mod conv;
 mod driver;
 pub mod elementwise;
-mod epilogue;
+pub mod epilogue;
 pub mod gemm;
 mod isa;
 mod math;
@@ -45,9 +46,10 @@ pub mod norm;
 pub mod pack;
 mod portable;
 pub mod reference;
-mod shared;
+pub mod shared;
 mod simd;
 mod tile;
+mod verify;
 
 #[cfg(test)]
 mod tests;
@@ -55,3 +57,4 @@ mod tests;
 pub use self::isa::Isa;
 pub use self::math::Activation;
 pub use self::simd::{Element, Precision};
+pub use self::verify::trusted_isa;

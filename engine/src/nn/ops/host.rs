@@ -1,0 +1,332 @@
+//! The CPU kernels' path: maps and tokens as rows of channels, f32 or bf16.
+
+use super::{Activation, Same, Then, misfit};
+use crate::error::Result;
+use crate::kernels::cpu;
+use crate::kernels::cpu::attention::Heads;
+use crate::kernels::cpu::conv::{Conv2d, Pictures};
+use crate::kernels::cpu::epilogue::Epilogue;
+use crate::kernels::cpu::pack::PackedMatrix;
+use crate::kernels::cpu::shared::{Rows, RowsMut};
+use crate::kernels::cpu::{Element, Isa, trusted_isa};
+use crate::nn::GroupNorm;
+use crate::nn::act::Host;
+
+fn kernel(function: Activation) -> cpu::Activation {
+    match function {
+        Activation::Silu => cpu::Activation::Silu,
+        Activation::Gelu => cpu::Activation::Gelu,
+        Activation::QuickGelu => cpu::Activation::QuickGelu,
+        Activation::Relu => cpu::Activation::Relu,
+    }
+}
+
+fn rows<T: Element>(x: &Host<T>) -> Rows<'_, T> {
+    Rows::new(&x.data, x.rows(), x.channels)
+}
+
+/// Room for a result.
+fn room<T: Element>(rows: usize, channels: usize) -> Vec<T> {
+    vec![T::default(); rows * channels]
+}
+
+pub(super) fn converted<A: Element, O: Element>(x: &Host<A>) -> Host<O> {
+    let mut data = room::<O>(x.rows(), x.channels);
+    cpu::elementwise::convert(trusted_isa(), &x.data, &mut data);
+    Host {
+        data: std::sync::Arc::new(data),
+        batch: x.batch,
+        height: x.height,
+        width: x.width,
+        channels: x.channels,
+        is_map: x.is_map,
+    }
+}
+
+pub(super) fn activate<T: Element>(x: &Host<T>, function: Activation) -> Host<T> {
+    let mut data = x.data.to_vec();
+    cpu::elementwise::activate(trusted_isa(), kernel(function), &mut data);
+    x.with(data)
+}
+
+/// A function of each value; for the few places that have no kernel of their own.
+pub(super) fn map<T: Element>(x: &Host<T>, function: impl Fn(f32) -> f32) -> Host<T> {
+    x.with(
+        x.data
+            .iter()
+            .map(|value| T::from_f32(function(value.to_f32())))
+            .collect(),
+    )
+}
+
+pub(super) fn add<T: Element>(a: &Host<T>, b: &Host<T>) -> Result<Host<T>> {
+    if (a.rows(), a.channels) != (b.rows(), b.channels) {
+        return Err(misfit("add"));
+    }
+    let mut data = a.data.to_vec();
+    cpu::elementwise::add(trusted_isa(), &mut data, &b.data);
+    Ok(a.with(data))
+}
+
+pub(super) fn concat_channels<T: Element>(a: &Host<T>, b: &Host<T>) -> Result<Host<T>> {
+    if a.rows() != b.rows() {
+        return Err(misfit("concat"));
+    }
+    let channels = a.channels + b.channels;
+    let mut data = room(a.rows(), channels);
+    let out = RowsMut::new(&mut data, a.rows(), channels);
+    cpu::elementwise::concat(trusted_isa(), &[rows(a), rows(b)], out);
+    Ok(Host {
+        channels,
+        ..a.with(data)
+    })
+}
+
+pub(super) fn stack<T: Element>(first: &Host<T>, parts: &[Host<T>]) -> Result<Host<T>> {
+    if parts.iter().any(|part| part.data.len() != first.data.len()) {
+        return Err(misfit("stack"));
+    }
+    let data = parts
+        .iter()
+        .flat_map(|part| part.data.iter().copied())
+        .collect();
+    Ok(Host {
+        batch: first.batch * parts.len(),
+        ..first.with(data)
+    })
+}
+
+/// Bias and, per picture, a vector: what the epilogue adds.
+struct Bias {
+    values: Option<Vec<f32>>,
+    /// Rows that share a vector; 0: all rows share one.
+    rows: usize,
+}
+
+impl Bias {
+    fn new(bias: Option<&[f32]>, then: &Then<'_>, rows: usize, outputs: usize) -> Result<Self> {
+        let Some(vector) = then.vector else {
+            return Ok(Self {
+                values: bias.map(<[f32]>::to_vec),
+                rows: 0,
+            });
+        };
+        let vector = <f32 as Same>::same(vector)?;
+        if vector.channels != outputs || rows % vector.batch != 0 {
+            return Err(misfit("add to pixels"));
+        }
+        let mut values = vector.data.to_vec();
+        if let Some(bias) = bias {
+            for group in values.chunks_exact_mut(outputs) {
+                group
+                    .iter_mut()
+                    .zip(bias)
+                    .for_each(|(value, bias)| *value += bias);
+            }
+        }
+        Ok(Self {
+            values: Some(values),
+            rows: rows / vector.batch,
+        })
+    }
+
+    fn epilogue<T>(&self) -> Epilogue<'_, T> {
+        let epilogue = Epilogue::default();
+        match &self.values {
+            None => epilogue,
+            Some(values) if self.rows == 0 => epilogue.bias(values),
+            Some(values) => epilogue.group_bias(values, self.rows),
+        }
+    }
+}
+
+/// The residual of `then`, if any, of the result's shape.
+fn residual<T: Element + Same>(
+    then: &Then<'_>,
+    rows: usize,
+    channels: usize,
+) -> Result<Option<Host<T>>> {
+    let Some(act) = then.residual else {
+        return Ok(None);
+    };
+    let host = T::same(act)?;
+    if (host.rows(), host.channels) != (rows, channels) {
+        return Err(misfit("residual"));
+    }
+    Ok(Some(host))
+}
+
+/// `grow`: the size that the map is first enlarged to by nearest neighbour.
+pub(super) fn conv2d<T: Element + Same>(
+    x: &Host<T>,
+    conv: &Conv2d,
+    bias: Option<&[f32]>,
+    then: &Then<'_>,
+    grow: Option<(usize, usize)>,
+) -> Result<Host<T>> {
+    if x.channels * conv.window().kernel.0 * conv.window().kernel.1 != conv.weight().inputs() {
+        return Err(misfit("convolution"));
+    }
+    let (x, conv) = match grow {
+        Some(size) if size == (2 * x.height, 2 * x.width) => (x, &conv.doubling()),
+        Some(size) => (&grown(x, size), conv),
+        None => (x, conv),
+    };
+    let shape = Pictures {
+        images: x.batch,
+        height: x.height,
+        width: x.width,
+    };
+    let out = conv.window().output(shape);
+    let outputs = conv.weight().outputs();
+    let bias = Bias::new(bias, then, out.pixels(), outputs)?;
+    let residual = residual::<T>(then, out.pixels(), outputs)?;
+    let mut epilogue = bias.epilogue();
+    if let Some(function) = then.activation {
+        epilogue = epilogue.activation(kernel(function));
+    }
+    if let Some(residual) = &residual {
+        epilogue = epilogue.residual(rows(residual));
+    }
+    let mut data = room(out.pixels(), outputs);
+    let result = RowsMut::new(&mut data, out.pixels(), outputs);
+    conv.apply(rows(x), shape, &epilogue, result);
+    Ok(Host {
+        height: out.height,
+        width: out.width,
+        channels: outputs,
+        ..x.with(data)
+    })
+}
+
+/// Nearest neighbour, as torch: source index = floor(index * from / to).
+fn grown<T: Element>(x: &Host<T>, (height, width): (usize, usize)) -> Host<T> {
+    let mut data = Vec::with_capacity(x.batch * height * width * x.channels);
+    for picture in 0..x.batch {
+        for row in 0..height {
+            for column in 0..width {
+                let (y, x_at) = (row * x.height / height, column * x.width / width);
+                let at = ((picture * x.height + y) * x.width + x_at) * x.channels;
+                data.extend_from_slice(&x.data[at..at + x.channels]);
+            }
+        }
+    }
+    Host {
+        height,
+        width,
+        ..x.with(data)
+    }
+}
+
+/// `gate`: the activation of a gated layer's second half.
+pub(super) fn linear<T: Element + Same>(
+    x: &Host<T>,
+    weight: &PackedMatrix,
+    bias: Option<&[f32]>,
+    then: &Then<'_>,
+    gate: Option<Activation>,
+) -> Result<Host<T>> {
+    if x.channels != weight.inputs() {
+        return Err(misfit("linear layer"));
+    }
+    let outputs = weight.outputs();
+    let bias = Bias::new(bias, then, x.rows(), outputs)?;
+    let residual = residual::<T>(then, x.rows(), outputs)?;
+    let mut epilogue = bias.epilogue();
+    if let Some(function) = gate.or(then.activation) {
+        epilogue = epilogue.activation(kernel(function));
+    }
+    if let Some(residual) = &residual {
+        epilogue = epilogue.residual(rows(residual));
+    }
+    let mut data = room(x.rows(), outputs);
+    let out = RowsMut::new(&mut data, x.rows(), outputs);
+    cpu::gemm::matmul(rows(x), weight, &epilogue, out);
+    Ok(Host {
+        channels: outputs,
+        ..x.with(data)
+    })
+}
+
+pub(super) fn group_norm<T: Element>(
+    x: &Host<T>,
+    norm: &GroupNorm,
+    [weight, bias]: [&[f32]; 2],
+    isa: Isa,
+    then: Option<Activation>,
+) -> Result<Host<T>> {
+    if x.channels != weight.len() {
+        return Err(misfit("group norm"));
+    }
+    let mut data = room(x.rows(), x.channels);
+    let norm = cpu::norm::GroupNorm {
+        images: x.batch,
+        groups: norm.groups,
+        eps: norm.epsilon as f32,
+        weight,
+        bias,
+        activation: then.map_or(cpu::Activation::None, kernel),
+    };
+    norm.apply(isa, rows(x), RowsMut::new(&mut data, x.rows(), x.channels));
+    Ok(x.with(data))
+}
+
+pub(super) fn layer_norm<T: Element>(
+    x: &Host<T>,
+    scales: [&[f32]; 2],
+    epsilon: f64,
+    isa: Isa,
+) -> Result<Host<T>> {
+    if x.channels != scales[0].len() {
+        return Err(misfit("layer norm"));
+    }
+    let mut data = room(x.rows(), x.channels);
+    let out = RowsMut::new(&mut data, x.rows(), x.channels);
+    cpu::norm::layer_norm(isa, rows(x), scales, epsilon as f32, out);
+    Ok(x.with(data))
+}
+
+pub(super) fn embed<T: Element>(ids: &[u32], table: &[f32], channels: usize) -> Result<Host<T>> {
+    let mut data = Vec::with_capacity(ids.len() * channels);
+    for &id in ids {
+        let at = id as usize * channels;
+        let row = table
+            .get(at..at + channels)
+            .ok_or_else(|| misfit("embedding"))?;
+        data.extend(row.iter().map(|&value| T::from_f32(value)));
+    }
+    let (batch, height, width) = (1, 1, ids.len());
+    Ok(Host {
+        data: std::sync::Arc::new(data),
+        batch,
+        height,
+        width,
+        channels,
+        is_map: false,
+    })
+}
+
+pub(super) fn attention<T: Element>(
+    q: &Host<T>,
+    k: &Host<T>,
+    v: &Host<T>,
+    heads: usize,
+    causal: bool,
+) -> Result<Host<T>> {
+    let fits = k.channels == q.channels
+        && v.channels == q.channels
+        && k.rows() == v.rows()
+        && k.batch == q.batch
+        && q.channels % heads == 0;
+    if !fits {
+        return Err(misfit("attention"));
+    }
+    let plan = Heads {
+        causal,
+        ..Heads::new(q.batch, heads, q.channels / heads)
+    };
+    let mut data = room(q.rows(), q.channels);
+    let out = RowsMut::new(&mut data, q.rows(), q.channels);
+    cpu::attention::attention(trusted_isa(), rows(q), rows(k), rows(v), plan, out);
+    Ok(q.with(data))
+}

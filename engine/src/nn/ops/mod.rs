@@ -1,0 +1,396 @@
+//! The only door to compute. Every operation gives a new activation. Two paths stand behind it: our
+//! CPU kernels ([`host`]), which keep maps channels last through whole networks, and the tensor
+//! library ([`tensor`]), for GPUs and as the slow twin. A layer knows its path; an activation comes
+//! over when it meets one.
+
+mod host;
+mod tensor;
+
+use half::bf16;
+
+use super::act::{Host, Repr};
+use super::layers::{ConvWeight, LinearWeight, Scales, Values};
+use super::{Act, Conv2d, Embedding, GroupNorm, LayerNorm, Linear};
+use crate::error::{EngineError, Result};
+use crate::kernels::cpu::Precision;
+
+/// Pointwise functions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Activation {
+    /// x sigmoid(x).
+    Silu,
+    /// x Phi(x), exact (erf).
+    Gelu,
+    /// x sigmoid(1.702 x), OpenAI's CLIP.
+    QuickGelu,
+    /// max(x, 0).
+    Relu,
+}
+
+/// What a product does to its result before storing it, in this order.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Then<'a> {
+    /// Adds a vector (B, 1, C) to every pixel.
+    pub vector: Option<&'a Act>,
+    /// Applies a pointwise function.
+    pub activation: Option<Activation>,
+    /// Adds an activation of the result's shape.
+    pub residual: Option<&'a Act>,
+}
+
+impl<'a> Then<'a> {
+    /// Adds `residual`.
+    pub fn add(residual: &'a Act) -> Self {
+        Self {
+            residual: Some(residual),
+            ..Self::default()
+        }
+    }
+
+    /// Applies `activation`.
+    pub fn activate(activation: Activation) -> Self {
+        Self {
+            activation: Some(activation),
+            ..Self::default()
+        }
+    }
+}
+
+pub(super) fn named<T>(op: &str, result: candle_core::Result<T>) -> Result<T> {
+    result.map_err(|error| EngineError::Compute {
+        op: op.to_owned(),
+        reason: error.to_string(),
+    })
+}
+
+fn misfit(op: &str) -> EngineError {
+    EngineError::Compute {
+        op: op.to_owned(),
+        reason: "shapes do not fit".to_owned(),
+    }
+}
+
+/// Runs `$body` with `$x` bound to the host activation of either precision.
+macro_rules! on_host {
+    ($act:expr, $x:ident => $body:expr) => {
+        match $act {
+            Repr::F32($x) => Act(Repr::F32($body)),
+            Repr::Bf16($x) => Act(Repr::Bf16($body)),
+            Repr::Tensor(_) => return Err(misfit("layout")),
+        }
+    };
+}
+
+/// `act` on the host: tensors come over in `precision`, tokens always in f32 (they are the few small
+/// inputs, such as the time embedding, whose rounding would show).
+fn to_host(act: &Act, precision: Precision) -> Result<Repr> {
+    Ok(match &act.0 {
+        Repr::Tensor(tensor) => match precision {
+            Precision::Bf16 if tensor.rank() == 4 => {
+                Repr::Bf16(named("layout", Host::from_tensor(tensor))?)
+            }
+            _ => Repr::F32(named("layout", Host::from_tensor(tensor))?),
+        },
+        host => host.clone(),
+    })
+}
+
+/// Brings `act` to f32 or bf16, as the other operand is.
+trait Same: Sized {
+    fn same(act: &Act) -> Result<Host<Self>>;
+}
+
+impl Same for f32 {
+    fn same(act: &Act) -> Result<Host<Self>> {
+        match &act.0 {
+            Repr::F32(host) => Ok(host.clone()),
+            Repr::Bf16(host) => Ok(host::converted(host)),
+            Repr::Tensor(tensor) => named("layout", Host::from_tensor(tensor)),
+        }
+    }
+}
+
+impl Same for bf16 {
+    fn same(act: &Act) -> Result<Host<Self>> {
+        match &act.0 {
+            Repr::Bf16(host) => Ok(host.clone()),
+            Repr::F32(host) => Ok(host::converted(host)),
+            Repr::Tensor(tensor) => named("layout", Host::from_tensor(tensor)),
+        }
+    }
+}
+
+/// Applies a pointwise function.
+///
+/// # Errors
+/// `Compute` when the device fails.
+pub fn activate(x: &Act, function: Activation) -> Result<Act> {
+    match &x.0 {
+        Repr::Tensor(x) => tensor::activate(x, function),
+        host => Ok(on_host!(host, x => host::activate(x, function))),
+    }
+}
+
+/// tanh(x / 3) * 3: the soft clamp in front of a tiny decoder.
+///
+/// # Errors
+/// `Compute` when the device fails.
+pub fn soft_clamp_3(x: &Act) -> Result<Act> {
+    match &x.0 {
+        Repr::Tensor(x) => tensor::soft_clamp_3(x),
+        host => Ok(on_host!(host, x => host::map(x, |value| (value / 3.0).tanh() * 3.0))),
+    }
+}
+
+/// `scale * x + offset`.
+///
+/// # Errors
+/// `Compute` when the device fails.
+pub fn affine(x: &Act, scale: f64, offset: f64) -> Result<Act> {
+    match &x.0 {
+        Repr::Tensor(x) => tensor::affine(x, scale, offset),
+        host => {
+            let (scale, offset) = (scale as f32, offset as f32);
+            Ok(on_host!(host, x => host::map(x, |value| value * scale + offset)))
+        }
+    }
+}
+
+/// Elementwise sum of equal shapes.
+///
+/// # Errors
+/// `Compute` when shapes differ or the device fails.
+pub fn add(a: &Act, b: &Act) -> Result<Act> {
+    match (&a.0, &b.0) {
+        (Repr::Tensor(a), Repr::Tensor(b)) => tensor::add(a, b),
+        (Repr::Tensor(_), _) => add(b, a),
+        (host, _) => Ok(on_host!(host, a => host::add(a, &Same::same(b)?)?)),
+    }
+}
+
+/// Joins two maps along their channels.
+///
+/// # Errors
+/// `Compute` when sizes differ or the device fails.
+pub fn concat_channels(a: &Act, b: &Act) -> Result<Act> {
+    match (&a.0, &b.0) {
+        (Repr::Tensor(a), Repr::Tensor(b)) => tensor::concat_channels(a, b),
+        (Repr::Tensor(_), _) => Err(misfit("concat")),
+        (host, _) => Ok(on_host!(host, a => host::concat_channels(a, &Same::same(b)?)?)),
+    }
+}
+
+/// Puts activations of one shape into one batch.
+///
+/// # Errors
+/// `Compute` when shapes differ or the device fails.
+pub fn stack(items: &[&Act]) -> Result<Act> {
+    let [first, ..] = items else {
+        return Err(misfit("stack"));
+    };
+    if let Repr::Tensor(_) = first.0 {
+        let tensors: Result<Vec<_>> = items.iter().map(|item| item.to_tensor()).collect();
+        return tensor::stack(&tensors?);
+    }
+    Ok(on_host!(&first.0, first => {
+        let parts: Result<Vec<_>> = items.iter().map(|item| Same::same(item)).collect();
+        host::stack(first, &parts?)?
+    }))
+}
+
+/// Convolution of a map: (B, in, H, W) to (B, out, H', W').
+///
+/// # Errors
+/// `Compute` when shapes do not fit or the device fails.
+pub fn conv2d(x: &Act, conv: &Conv2d) -> Result<Act> {
+    conv2d_then(x, conv, &Then::default())
+}
+
+/// Convolution with more to do on its result.
+///
+/// # Errors
+/// `Compute` when shapes do not fit or the device fails.
+pub fn conv2d_then(x: &Act, conv: &Conv2d, then: &Then<'_>) -> Result<Act> {
+    match &conv.weight {
+        ConvWeight::Tensor(weight) => tensor::conv2d(&x.to_tensor()?, weight, conv, then),
+        ConvWeight::Host(weight) => {
+            let x = to_host(x, weight.weight().precision())?;
+            let bias = host_values(conv.bias.as_ref())?;
+            Ok(on_host!(&x, x => host::conv2d(x, weight, bias, then, None)?))
+        }
+    }
+}
+
+/// Nearest-neighbour enlargement of a map to `size` (height, width), then a convolution.
+///
+/// # Errors
+/// `Compute` when shapes do not fit or the device fails.
+pub fn upsample_conv2d(x: &Act, size: (usize, usize), conv: &Conv2d) -> Result<Act> {
+    match &conv.weight {
+        ConvWeight::Tensor(weight) => {
+            let grown = named(
+                "upsampling",
+                x.to_tensor()?.upsample_nearest2d(size.0, size.1),
+            )?;
+            tensor::conv2d(&grown, weight, conv, &Then::default())
+        }
+        ConvWeight::Host(weight) => {
+            let x = to_host(x, weight.weight().precision())?;
+            let bias = host_values(conv.bias.as_ref())?;
+            Ok(on_host!(&x, x => host::conv2d(x, weight, bias, &Then::default(), Some(size))?))
+        }
+    }
+}
+
+/// Fully connected layer on tokens: (B, N, in) to (B, N, out).
+///
+/// # Errors
+/// `Compute` when shapes do not fit or the device fails.
+pub fn linear(x: &Act, layer: &Linear) -> Result<Act> {
+    linear_then(x, layer, &Then::default())
+}
+
+/// Fully connected layer with more to do on its result.
+///
+/// # Errors
+/// `Compute` when shapes do not fit or the device fails.
+pub fn linear_then(x: &Act, layer: &Linear, then: &Then<'_>) -> Result<Act> {
+    match &layer.weight {
+        LinearWeight::Tensor(weight) => tensor::linear(&x.to_tensor()?, weight, layer, then),
+        LinearWeight::Host(weight) => {
+            let x = to_host(x, weight.precision())?;
+            let bias = host_values(layer.bias.as_ref())?;
+            Ok(on_host!(&x, x => host::linear(x, weight, bias, then, None)?))
+        }
+    }
+}
+
+/// Gated GELU (Shazeer 2020): `layer` (loaded gated) gives (B, N, 2 C), the first half times gelu of
+/// the second.
+///
+/// # Errors
+/// `Compute` when shapes do not fit or the device fails.
+pub fn geglu(x: &Act, layer: &Linear) -> Result<Act> {
+    match &layer.weight {
+        LinearWeight::Tensor(weight) => tensor::geglu(&x.to_tensor()?, weight, layer),
+        LinearWeight::Host(weight) => {
+            let x = to_host(x, weight.precision())?;
+            let bias = host_values(layer.bias.as_ref())?;
+            let then = Then::default();
+            let gate = Some(Activation::Gelu);
+            Ok(on_host!(&x, x => host::linear(x, weight, bias, &then, gate)?))
+        }
+    }
+}
+
+/// Group normalisation of a map, then an optional pointwise function.
+///
+/// # Errors
+/// `Compute` when shapes do not fit or the device fails.
+pub fn group_norm(x: &Act, norm: &GroupNorm, then: Option<Activation>) -> Result<Act> {
+    match &norm.scales {
+        Scales::Tensor { weight, bias } => {
+            tensor::group_norm(&x.to_tensor()?, norm, [weight, bias], then)
+        }
+        Scales::Host { weight, bias, isa } => {
+            let x = to_host(x, Precision::F32)?;
+            Ok(on_host!(&x, x => host::group_norm(x, norm, [weight, bias], *isa, then)?))
+        }
+    }
+}
+
+/// Layer normalisation of tokens.
+///
+/// # Errors
+/// `Compute` when shapes do not fit or the device fails.
+pub fn layer_norm(x: &Act, norm: &LayerNorm) -> Result<Act> {
+    match &norm.scales {
+        Scales::Tensor { weight, bias } => {
+            tensor::layer_norm(&x.to_tensor()?, [weight, bias], norm.epsilon)
+        }
+        Scales::Host { weight, bias, isa } => {
+            let x = to_host(x, Precision::F32)?;
+            Ok(on_host!(&x, x => host::layer_norm(x, [weight, bias], norm.epsilon, *isa)?))
+        }
+    }
+}
+
+/// Looks up rows: ids (N) to tokens (1, N, C). Every id is below the table's rows.
+///
+/// # Errors
+/// `Compute` when an id is outside the table or the device fails.
+pub fn embed(ids: &[u32], table: &Embedding) -> Result<Act> {
+    match &table.table {
+        Values::Tensor(values) => tensor::embed(ids, values),
+        Values::Host(values) => Ok(Act(match table.precision {
+            Precision::F32 => Repr::F32(host::embed(ids, values, table.channels)?),
+            Precision::Bf16 => Repr::Bf16(host::embed(ids, values, table.channels)?),
+        })),
+    }
+}
+
+/// The first `rows` rows of a table as tokens (1, rows, C).
+///
+/// # Errors
+/// `Compute` when the table is shorter.
+pub fn first_rows(table: &Embedding, rows: usize) -> Result<Act> {
+    let ids: Vec<u32> = (0..rows as u32).collect();
+    embed(&ids, table)
+}
+
+/// Multi-head scaled dot-product attention (Vaswani et al. 2017): q (B, N, C), k and v (B, M, C),
+/// scale 1 / sqrt(C / heads). `causal`: query i sees keys 0 to i (N = M). No path holds scores above
+/// 256 MiB.
+///
+/// # Errors
+/// `Compute` when shapes do not fit or the device fails.
+pub fn attention(q: &Act, k: &Act, v: &Act, heads: usize, causal: bool) -> Result<Act> {
+    match (&q.0, &k.0, &v.0) {
+        (Repr::Tensor(q), Repr::Tensor(k), Repr::Tensor(v)) => {
+            tensor::attention(q, k, v, heads, causal)
+        }
+        (Repr::Tensor(_), ..) => Err(misfit("attention")),
+        (host, ..) => Ok(on_host!(host, q => {
+            host::attention(q, &Same::same(k)?, &Same::same(v)?, heads, causal)?
+        })),
+    }
+}
+
+/// A map (B, C, H, W) as tokens (B, H W, C).
+///
+/// # Errors
+/// `Compute` when the device fails.
+pub fn tokens_from_map(x: &Act) -> Result<Act> {
+    match &x.0 {
+        Repr::Tensor(x) => tensor::tokens_from_map(x),
+        // Channels last, a map and its tokens are the same memory.
+        host => Ok(on_host!(host, x => {
+            Host { height: 1, width: x.height * x.width, is_map: false, ..x.clone() }
+        })),
+    }
+}
+
+/// Tokens (B, H W, C) as a map (B, C, H, W).
+///
+/// # Errors
+/// `Compute` when the count does not fit `size` or the device fails.
+pub fn map_from_tokens(x: &Act, (height, width): (usize, usize)) -> Result<Act> {
+    match &x.0 {
+        Repr::Tensor(x) => tensor::map_from_tokens(x, (height, width)),
+        host => Ok(on_host!(host, x => {
+            if x.width != height * width {
+                return Err(misfit("layout"));
+            }
+            Host { height, width, is_map: true, ..x.clone() }
+        })),
+    }
+}
+
+/// A layer's vector on the host.
+fn host_values(values: Option<&Values>) -> Result<Option<&[f32]>> {
+    match values {
+        None => Ok(None),
+        Some(Values::Host(values)) => Ok(Some(values)),
+        Some(Values::Tensor(_)) => Err(misfit("bias")),
+    }
+}

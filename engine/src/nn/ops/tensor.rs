@@ -1,0 +1,236 @@
+//! The tensor library's path: maps (B, C, H, W), tokens (B, N, C), f32. The path for GPUs, and the
+//! slow twin of the kernels.
+
+use candle_core::{D, Device, Tensor};
+
+use super::{Activation, Then, named};
+use crate::error::Result;
+use crate::nn::act::Repr;
+use crate::nn::layers::Values;
+use crate::nn::{Act, Conv2d, GroupNorm, Linear};
+
+/// Attention scores are held for as many queries at a time as fit in this.
+const SCORES_LIMIT_BYTES: usize = 256 << 20;
+
+fn act(tensor: Tensor) -> Act {
+    Act(Repr::Tensor(tensor))
+}
+
+fn bias_of(values: Option<&Values>) -> Option<&Tensor> {
+    match values {
+        Some(Values::Tensor(bias)) => Some(bias),
+        Some(Values::Host(_)) | None => None,
+    }
+}
+
+fn function(x: &Tensor, function: Activation) -> candle_core::Result<Tensor> {
+    match function {
+        Activation::Silu => x.silu(),
+        Activation::Gelu => x.gelu_erf(),
+        Activation::QuickGelu => x * candle_nn::ops::sigmoid(&x.affine(1.702, 0.0)?)?,
+        Activation::Relu => x.relu(),
+    }
+}
+
+/// What comes after a product, on maps or tokens.
+fn finish(mut y: Tensor, then: &Then<'_>) -> Result<Act> {
+    if let Some(vector) = then.vector {
+        let vector = vector.to_tensor()?;
+        let vector = if y.rank() == 4 {
+            named(
+                "layout",
+                vector.squeeze(1).and_then(|v| v.unsqueeze(2)?.unsqueeze(3)),
+            )?
+        } else {
+            vector
+        };
+        y = named("add to pixels", y.broadcast_add(&vector))?;
+    }
+    if let Some(activation) = then.activation {
+        y = named("activation", function(&y, activation))?;
+    }
+    if let Some(residual) = then.residual {
+        y = named("residual", y + residual.to_tensor()?)?;
+    }
+    Ok(act(y))
+}
+
+pub(super) fn activate(x: &Tensor, activation: Activation) -> Result<Act> {
+    Ok(act(named("activation", function(x, activation))?))
+}
+
+pub(super) fn soft_clamp_3(x: &Tensor) -> Result<Act> {
+    let y = x
+        .affine(1.0 / 3.0, 0.0)
+        .and_then(|x| x.tanh())
+        .and_then(|x| x.affine(3.0, 0.0));
+    Ok(act(named("soft clamp", y)?))
+}
+
+pub(super) fn affine(x: &Tensor, scale: f64, offset: f64) -> Result<Act> {
+    Ok(act(named("affine", x.affine(scale, offset))?))
+}
+
+pub(super) fn add(a: &Tensor, b: &Tensor) -> Result<Act> {
+    Ok(act(named("add", a + b)?))
+}
+
+pub(super) fn concat_channels(a: &Tensor, b: &Tensor) -> Result<Act> {
+    Ok(act(named("concat", Tensor::cat(&[a, b], 1))?))
+}
+
+pub(super) fn stack(items: &[Tensor]) -> Result<Act> {
+    Ok(act(named("stack", Tensor::cat(items, 0))?))
+}
+
+pub(super) fn conv2d(x: &Tensor, weight: &Tensor, conv: &Conv2d, then: &Then<'_>) -> Result<Act> {
+    let run = || {
+        let (before, after) = (conv.padding.before, conv.padding.after);
+        let (x, padding) = if before == after {
+            (x.clone(), before)
+        } else {
+            (
+                x.pad_with_zeros(2, before, after)?
+                    .pad_with_zeros(3, before, after)?,
+                0,
+            )
+        };
+        let y = x.contiguous()?.conv2d(weight, padding, conv.stride, 1, 1)?;
+        match bias_of(conv.bias.as_ref()) {
+            Some(bias) => y.broadcast_add(&bias.reshape((1, (), 1, 1))?),
+            None => Ok(y),
+        }
+    };
+    finish(named("convolution", run())?, then)
+}
+
+fn product(x: &Tensor, weight: &Tensor, layer: &Linear) -> candle_core::Result<Tensor> {
+    let (b, n, c) = x.dims3()?;
+    let y = x.reshape((b * n, c))?.matmul(&weight.t()?)?;
+    let y = match bias_of(layer.bias.as_ref()) {
+        Some(bias) => y.broadcast_add(bias)?,
+        None => y,
+    };
+    y.reshape((b, n, ()))
+}
+
+pub(super) fn linear(x: &Tensor, weight: &Tensor, layer: &Linear, then: &Then<'_>) -> Result<Act> {
+    finish(named("linear layer", product(x, weight, layer))?, then)
+}
+
+pub(super) fn geglu(x: &Tensor, weight: &Tensor, layer: &Linear) -> Result<Act> {
+    let run = || {
+        let both = product(x, weight, layer)?;
+        let half = both.dim(D::Minus1)? / 2;
+        let gate = both
+            .narrow(D::Minus1, half, half)?
+            .contiguous()?
+            .gelu_erf()?;
+        both.narrow(D::Minus1, 0, half)? * gate
+    };
+    Ok(act(named("gated layer", run())?))
+}
+
+pub(super) fn group_norm(
+    x: &Tensor,
+    norm: &GroupNorm,
+    [weight, bias]: [&Tensor; 2],
+    then: Option<Activation>,
+) -> Result<Act> {
+    let run = || {
+        let (b, c, h, w) = x.dims4()?;
+        let grouped = x
+            .contiguous()?
+            .reshape((b, norm.groups, c / norm.groups * h * w))?;
+        let centred = grouped.broadcast_sub(&grouped.mean_keepdim(2)?)?;
+        let variance = centred.sqr()?.mean_keepdim(2)?;
+        let scale = variance.affine(1.0, norm.epsilon)?.sqrt()?.recip()?;
+        let y = centred.broadcast_mul(&scale)?.reshape((b, c, h, w))?;
+        let y = y
+            .broadcast_mul(&weight.reshape((1, c, 1, 1))?)?
+            .broadcast_add(&bias.reshape((1, c, 1, 1))?)?;
+        then.map_or(Ok(y.clone()), |then| function(&y, then))
+    };
+    Ok(act(named("group norm", run())?))
+}
+
+pub(super) fn layer_norm(x: &Tensor, [weight, bias]: [&Tensor; 2], epsilon: f64) -> Result<Act> {
+    let run = || candle_nn::ops::layer_norm(&x.contiguous()?, weight, bias, epsilon as f32);
+    Ok(act(named("layer norm", run())?))
+}
+
+pub(super) fn embed(ids: &[u32], table: &Tensor) -> Result<Act> {
+    let run = || {
+        table
+            .index_select(&Tensor::new(ids, table.device())?, 0)?
+            .unsqueeze(0)
+    };
+    Ok(act(named("embedding", run())?))
+}
+
+/// Runs in slices of the queries, sized from the shapes alone.
+pub(super) fn attention(
+    q: &Tensor,
+    k: &Tensor,
+    v: &Tensor,
+    heads: usize,
+    causal: bool,
+) -> Result<Act> {
+    let run = || {
+        let (b, n, c) = q.dims3()?;
+        let m = k.dim(1)?;
+        let split = |x: &Tensor, n: usize| {
+            x.reshape((b, n, heads, c / heads))?
+                .transpose(1, 2)?
+                .contiguous()
+        };
+        let scale = 1.0 / ((c / heads) as f64).sqrt();
+        let q = split(&q.affine(scale, 0.0)?, n)?;
+        let (k, v) = (split(k, m)?.t()?.contiguous()?, split(v, m)?);
+        let rows = (SCORES_LIMIT_BYTES / (4 * b * heads * m).max(1)).clamp(1, n);
+        let mut slices = Vec::with_capacity(n.div_ceil(rows));
+        for first in (0..n).step_by(rows) {
+            let count = rows.min(n - first);
+            let mut scores = q.narrow(2, first, count)?.contiguous()?.matmul(&k)?;
+            if causal {
+                scores = scores.broadcast_add(&causal_mask(first, count, m, q.device())?)?;
+            }
+            slices.push(candle_nn::ops::softmax_last_dim(&scores)?.matmul(&v)?);
+        }
+        let y = if slices.len() == 1 {
+            slices.remove(0)
+        } else {
+            Tensor::cat(&slices, 2)?
+        };
+        y.transpose(1, 2)?.contiguous()?.reshape((b, n, c))
+    };
+    Ok(act(named("attention", run())?))
+}
+
+fn causal_mask(
+    first: usize,
+    count: usize,
+    keys: usize,
+    device: &Device,
+) -> candle_core::Result<Tensor> {
+    let mut mask = Vec::with_capacity(count * keys);
+    for query in first..first + count {
+        mask.extend((0..keys).map(|key| if key > query { f32::NEG_INFINITY } else { 0.0 }));
+    }
+    Tensor::from_vec(mask, (count, keys), device)
+}
+
+pub(super) fn tokens_from_map(x: &Tensor) -> Result<Act> {
+    let run = || x.flatten_from(2)?.transpose(1, 2)?.contiguous();
+    Ok(act(named("layout", run())?))
+}
+
+pub(super) fn map_from_tokens(x: &Tensor, (height, width): (usize, usize)) -> Result<Act> {
+    let run = || {
+        let (b, _, c) = x.dims3()?;
+        x.transpose(1, 2)?
+            .contiguous()?
+            .reshape((b, c, height, width))
+    };
+    Ok(act(named("layout", run())?))
+}
