@@ -1,52 +1,93 @@
-//! The `eframe::App`: `logic` drains events and applies commands, `ui` lays out panels.
+//! The `eframe::App`: `logic` drains what the engine, the gallery and the files say and applies
+//! commands, `ui` lays out panels.
 
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use egui::{Context, Ui, ViewportCommand};
 use pentimento_engine::client::EngineClient;
 
-use crate::canvas::{self, CanvasView};
+use crate::canvas::CanvasView;
 use crate::command::CommandSender;
 use crate::engine_link::EngineLink;
+use crate::gallery_link::GalleryLink;
 use crate::io::IoLink;
-use crate::studio::{Effect, Studio};
+use crate::keeper::{Keeper, Kept};
+use crate::panels::{self, PanelCx};
+use crate::studio::{Effect, Focus, Overlay, Places, Studio};
 use crate::textures::Textures;
+use crate::{keys, layout, theme};
 
 /// Where the window keeps its things.
 #[derive(Clone, Debug, Default)]
 pub struct StudioOptions {
     /// Folder of settings, draft and session; `None` keeps nothing.
-    pub data_dir: Option<std::path::PathBuf>,
+    pub data_dir: Option<PathBuf>,
     /// Root of the gallery; `None` shows none.
-    pub library_dir: Option<std::path::PathBuf>,
+    pub library_dir: Option<PathBuf>,
+    /// The folder that is always searched for models.
+    pub models_dir: Option<PathBuf>,
 }
 
 /// The window's content.
 pub struct StudioApp {
     studio: Studio,
     engine: EngineLink,
+    gallery: Option<GalleryLink>,
+    io: Option<IoLink>,
+    keeper: Option<Keeper>,
     commands: CommandSender,
     textures: Textures,
     canvas_view: CanvasView,
-    io: Option<IoLink>,
+    overlay_shown: Option<Overlay>,
 }
 
 impl StudioApp {
     /// Builds the studio on an engine.
-    pub fn new(
-        ctx: &egui::Context,
-        client: Box<dyn EngineClient>,
-        _options: StudioOptions,
-    ) -> Self {
-        let mut studio = Studio::default();
-        studio.catalog = client.catalog();
-        let waker = ctx.clone();
-        let io = IoLink::start(std::sync::Arc::new(move || waker.request_repaint()));
-        Self {
+    pub fn new(ctx: &Context, client: Box<dyn EngineClient>, options: StudioOptions) -> Self {
+        theme::install(ctx);
+        // Keys of the table scale the interface; egui's own would fight with the canvas's.
+        ctx.options_mut(|egui_options| egui_options.zoom_with_keyboard = false);
+        let waker_ctx = ctx.clone();
+        let waker: crate::io::Waker = Arc::new(move || waker_ctx.request_repaint());
+        let kept = options.data_dir.as_deref().map(Kept::load);
+        // Without its thread the studio works on and keeps nothing.
+        let keeper = options
+            .data_dir
+            .as_deref()
+            .zip(kept.clone())
+            .and_then(|(folder, kept)| Keeper::start(folder, kept).ok());
+        let kept = kept.unwrap_or_default();
+        let studio = Studio {
+            settings: kept.settings,
+            draft: kept.draft.repaired(),
+            tools: kept.tools,
+            places: Places {
+                library_dir: options.library_dir.clone(),
+                models_dir: options.models_dir,
+            },
+            ..Studio::default()
+        };
+        theme::follow(ctx, studio.settings.theme, studio.settings.scale_percent);
+        let gallery = options
+            .library_dir
+            .and_then(|root| GalleryLink::start(root, Arc::clone(&waker)).ok());
+        let mut app = Self {
             studio,
             engine: EngineLink::new(client),
+            gallery,
+            io: IoLink::start(waker).ok(),
+            keeper,
             commands: CommandSender::default(),
             textures: Textures::default(),
             canvas_view: CanvasView::default(),
-            io: io.ok(),
-        }
+            overlay_shown: None,
+        };
+        let mut effects = app.engine.greet(&mut app.studio);
+        effects.push(Effect::Gallery(app.studio.gallery.search()));
+        app.run_effects(ctx, effects);
+        app
     }
 
     /// The state, for tests.
@@ -54,48 +95,114 @@ impl StudioApp {
         &self.studio
     }
 
-    fn apply_commands(&mut self) {
+    /// Sends a command as a panel would, for tests.
+    pub fn send(&mut self, command: impl Into<crate::command::Command>) {
+        self.commands.send(command);
+    }
+
+    fn apply_commands(&mut self, ctx: &Context) {
         for command in self.commands.drain() {
             let effects = self.studio.apply(command);
-            self.run_effects(effects);
+            self.run_effects(ctx, effects);
         }
     }
 
-    fn run_effects(&self, effects: Vec<Effect>) {
+    fn run_effects(&mut self, ctx: &Context, effects: Vec<Effect>) {
         for effect in effects {
-            match (effect, &self.io) {
-                (Effect::Io(task), Some(io)) => io.run(task),
-                (effect, _) => self.engine.run(effect),
+            let Some(effect) = self.engine.run(effect, &mut self.studio) else {
+                continue;
+            };
+            match effect {
+                Effect::Gallery(request) => {
+                    if let Some(gallery) = &mut self.gallery {
+                        gallery.run(request);
+                    }
+                }
+                Effect::Io(task) => {
+                    if let Some(io) = &self.io {
+                        io.run(task);
+                    }
+                }
+                Effect::CopyText(text) => ctx.copy_text(text),
+                Effect::Focus(focus) => {
+                    let id = match focus {
+                        Focus::Prompt => panels::prompt_id(),
+                        Focus::Search => panels::search_id(),
+                    };
+                    ctx.memory_mut(|memory| memory.request_focus(id));
+                }
+                Effect::Quit => ctx.send_viewport_cmd(ViewportCommand::Close),
+                // The engine's own were carried out above.
+                _ => {}
             }
         }
     }
 
-    fn pump_io(&mut self) {
+    /// Takes in what the worker threads say.
+    fn pump(&mut self, ctx: &Context) {
+        let (effects, more) = self.engine.pump(&mut self.studio);
+        if more {
+            ctx.request_repaint();
+        }
+        self.run_effects(ctx, effects);
         while let Some(reply) = self.io.as_ref().and_then(IoLink::poll) {
             let effects = self.studio.on_io(reply);
-            self.run_effects(effects);
+            self.run_effects(ctx, effects);
+        }
+        while let Some(reply) = self.gallery.as_mut().and_then(GalleryLink::poll) {
+            let effects = self.studio.on_gallery(reply);
+            self.run_effects(ctx, effects);
+        }
+        while let Some(decoded) = self.gallery.as_ref().and_then(GalleryLink::poll_decoded) {
+            self.textures.decoded(ctx, decoded);
+        }
+    }
+
+    /// What happens by the clock: notices leave, texts are counted, changes are kept.
+    fn tick(&mut self, ctx: &Context) {
+        let now_secs = ctx.input(|input| input.time);
+        let (effects, waits) = self.studio.tick(now_secs);
+        self.run_effects(ctx, effects);
+        let keeper = self.keeper.as_mut();
+        let keeper_waits = keeper.and_then(|keeper| keeper.tick(&self.studio, now_secs));
+        for secs in waits.into_iter().chain(keeper_waits) {
+            ctx.request_repaint_after(Duration::from_secs_f64(secs.max(0.01)));
         }
     }
 }
 
 impl eframe::App for StudioApp {
-    fn logic(&mut self, _ctx: &egui::Context, _frame: &mut eframe::Frame) {
-        let effects = self.engine.pump(&mut self.studio);
-        self.run_effects(effects);
-        self.pump_io();
-        self.apply_commands();
+    fn logic(&mut self, ctx: &Context, _frame: &mut eframe::Frame) {
+        self.pump(ctx);
+        self.apply_commands(ctx);
+        self.tick(ctx);
     }
 
-    fn ui(&mut self, ui: &mut egui::Ui, _frame: &mut eframe::Frame) {
-        egui::CentralPanel::default().show(ui, |ui| {
-            canvas::canvas_ui(
-                ui,
-                &mut self.canvas_view,
-                &self.studio,
-                &mut self.textures,
-                &mut self.commands,
-            );
-        });
-        self.apply_commands();
+    fn ui(&mut self, ui: &mut Ui, _frame: &mut eframe::Frame) {
+        let ctx = ui.ctx().clone();
+        keys::handle(&ctx, &self.studio, &mut self.commands);
+        self.apply_commands(&ctx);
+        let settings = &self.studio.settings;
+        theme::follow(&ctx, settings.theme, settings.scale_percent);
+        let just_opened = self.studio.overlay != self.overlay_shown;
+        self.overlay_shown = self.studio.overlay;
+        let mut cx = PanelCx {
+            studio: &self.studio,
+            commands: &mut self.commands,
+            textures: &mut self.textures,
+        };
+        layout::window_ui(ui, &mut self.canvas_view, &mut cx);
+        layout::dialog_ui(&ctx, &mut cx, just_opened);
+        layout::corner_ui(&ctx, &mut cx);
+        let gallery = self.gallery.as_ref();
+        self.textures
+            .end_frame(|path, detail| gallery.is_some_and(|gallery| gallery.decode(path, detail)));
+        self.apply_commands(&ctx);
+    }
+
+    fn on_exit(&mut self) {
+        if let Some(keeper) = &mut self.keeper {
+            keeper.finish(&self.studio);
+        }
     }
 }

@@ -1,10 +1,11 @@
 //! The wire to the engine: events and previews in, requests out.
 
 use pentimento_engine::client::EngineClient;
+use pentimento_engine::event::Event;
 
 use crate::studio::{Effect, Studio};
 
-/// Events taken in one frame, so that a flood cannot hold the interface.
+/// Events taken in one frame, so that a flood cannot hold the interface; the rest come in the next.
 const EVENTS_PER_FRAME: usize = 256;
 
 /// Holds the engine.
@@ -18,30 +19,53 @@ impl EngineLink {
         Self { client }
     }
 
-    /// Brings everything that waits into the studio. Returns the effects that followed.
-    pub fn pump(&self, studio: &mut Studio) -> Vec<Effect> {
+    /// What the engine knows at the start. Returns the effects that followed.
+    pub fn greet(&self, studio: &mut Studio) -> Vec<Effect> {
+        studio.unfinished = self.client.unfinished_jobs();
+        studio.on_catalog(self.client.catalog())
+    }
+
+    /// Brings everything that waits into the studio. Returns the effects that followed, and whether
+    /// more events wait.
+    pub fn pump(&self, studio: &mut Studio) -> (Vec<Effect>, bool) {
         let mut effects = Vec::new();
         for _ in 0..EVENTS_PER_FRAME {
             let Some(event) = self.client.poll_event() else {
-                break;
+                self.pump_preview(studio);
+                return (effects, false);
             };
+            if event == Event::CatalogChanged {
+                effects.extend(studio.on_catalog(self.client.catalog()));
+            }
             effects.extend(studio.on_event(event));
         }
-        if let Some(preview) = self.client.take_preview() {
-            studio.preview = Some(preview);
-        }
-        effects
+        (effects, true)
     }
 
-    /// Carries out an effect that concerns the engine.
-    pub fn run(&self, effect: Effect) {
+    fn pump_preview(&self, studio: &mut Studio) {
+        if let Some(preview) = self.client.take_preview() {
+            studio.on_preview(preview);
+        }
+    }
+
+    /// Carries out an effect that concerns the engine; hands any other back.
+    pub fn run(&self, effect: Effect, studio: &mut Studio) -> Option<Effect> {
         match effect {
             Effect::Submit(request) => {
-                let _refused = self.client.submit(*request);
+                let answer = self.client.submit((*request).clone());
+                studio.on_submitted(*request, answer);
             }
             Effect::CancelJob(job) => self.client.cancel(job),
-            // Carried out by the file threads.
-            Effect::Io(_) => {}
+            Effect::CountTokens {
+                query,
+                model,
+                texts,
+            } => self.client.count_tokens(query, &model, texts),
+            Effect::WarmUp(model) => self.client.warm_up(&model),
+            Effect::SetModelFolders(folders) => self.client.set_model_folders(folders),
+            Effect::ForgetUnfinished(key) => self.client.forget_unfinished(&key),
+            other => return Some(other),
         }
+        None
     }
 }

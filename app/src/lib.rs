@@ -7,12 +7,18 @@
 //! `io`, all off the interface thread. `theme` is the only place with colours and sizes, `text` the
 //! only door to what the user reads.
 
+pub mod action;
 pub mod app;
 pub mod canvas;
 pub mod cli;
 pub mod command;
+pub mod command_palette;
 pub mod engine_link;
+pub mod gallery_link;
 pub mod io;
+pub mod keeper;
+pub mod keys;
+pub mod layout;
 pub mod panels;
 pub mod paths;
 pub mod starter;

@@ -7,6 +7,7 @@ use pentimento_engine::engine::{EngineConfig, Waker};
 use pentimento_engine::error::EngineError;
 
 use crate::app::{StudioApp, StudioOptions};
+use crate::keeper::Kept;
 
 /// Starts an engine for the window. The waker asks for a repaint.
 pub type StartEngine =
@@ -14,7 +15,9 @@ pub type StartEngine =
 
 /// How to open the window.
 pub struct WindowOptions {
-    /// Where the engine works; the user's settings override threads, previews and folders.
+    /// Where the engine works; its first model folder is the one where the user puts models. The
+    /// user's settings add folders, and decide threads, previews and gallery where this leaves it to
+    /// them.
     pub engine: EngineConfig,
     /// Starts it.
     pub start_engine: StartEngine,
@@ -33,6 +36,21 @@ pub enum WindowError {
     Engine(#[from] EngineError),
 }
 
+/// What the user set counts more than what the program was started with.
+fn follow_settings(config: &mut EngineConfig) {
+    let settings = Kept::load(&config.data_dir).settings;
+    config.previews &= settings.previews;
+    config.threads = config.threads.or(settings.threads);
+    if let Some(folder) = settings.library_dir {
+        config.library_dir = folder;
+    }
+    for folder in settings.model_folders {
+        if !config.model_folders.contains(&folder) {
+            config.model_folders.push(folder);
+        }
+    }
+}
+
 /// Opens the window and returns when it is closed.
 ///
 /// # Errors
@@ -47,10 +65,14 @@ pub fn run_window(options: WindowOptions) -> Result<(), WindowError> {
         persistence_path: options.persistence_path,
         ..Default::default()
     };
-    let (config, start_engine) = (options.engine, options.start_engine);
+    let start_engine = options.start_engine;
+    let mut config = options.engine;
+    let models_dir = config.model_folders.first().cloned();
+    follow_settings(&mut config);
     let studio_options = StudioOptions {
         data_dir: Some(config.data_dir.clone()),
         library_dir: Some(config.library_dir.clone()),
+        models_dir,
     };
     eframe::run_native(
         "pentimento",

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use crossbeam_channel::{Receiver, Sender};
 
 use super::Answer;
-use crate::studio::io_task::{Ask, IoReply, IoTask};
+use crate::studio::io_task::{Ask, Chosen, IoReply, IoTask};
 use crate::text::t;
 
 /// What the raster loader reads.
@@ -33,6 +33,22 @@ fn show(ask: Ask) -> Option<IoTask> {
         Ask::Mask { size_px } => {
             pick(t("dialog-load-mask")).map(|path| IoTask::LoadMask { path, size_px })
         }
+        Ask::CopyFile(from) => {
+            let name = from.file_name().unwrap_or_default().to_string_lossy();
+            rfd::FileDialog::new()
+                .set_title(t("dialog-save-copy"))
+                .add_filter(t("dialog-png"), &["png"])
+                .set_file_name(name)
+                .save_file()
+                .map(|to| IoTask::CopyFile {
+                    from,
+                    to: with_png_extension(to),
+                })
+        }
+        Ask::ModelFolder => pick_folder(t("dialog-model-folder"))
+            .map(|folder| IoTask::Chose(Chosen::ModelFolder(folder))),
+        Ask::LibraryFolder => pick_folder(t("dialog-library-folder"))
+            .map(|folder| IoTask::Chose(Chosen::LibraryFolder(folder))),
         Ask::Save { pixels, name } => rfd::FileDialog::new()
             .set_title(t("dialog-save-copy"))
             .add_filter(t("dialog-png"), &["png"])
@@ -50,6 +66,10 @@ fn pick(title: &str) -> Option<PathBuf> {
         .set_title(title)
         .add_filter(t("dialog-pictures"), &PICTURE_EXTENSIONS)
         .pick_file()
+}
+
+fn pick_folder(title: &str) -> Option<PathBuf> {
+    rfd::FileDialog::new().set_title(title).pick_folder()
 }
 
 /// A title as a file name: no separators, nothing a file system refuses, not endless.

@@ -6,9 +6,10 @@ use std::path::{Path, PathBuf};
 use crossbeam_channel::Receiver;
 use pentimento_engine::error::{EngineError, Result};
 use pentimento_engine::raster;
+use pentimento_engine::recipe::read_record_file;
 
 use super::clipboard::Clipboard;
-use super::{Answer, reveal};
+use super::{Answer, prepare, reveal};
 use crate::studio::document::{mask_of_plane, picture_of_plane, plane_of_picture};
 use crate::studio::io_task::{IoReply, IoTask, Saved};
 use crate::studio::tiles::{MAX_SIDE_PX, Plane};
@@ -21,7 +22,15 @@ pub(super) fn serve(tasks: &Receiver<IoTask>, answer: &Answer) {
             // Dialogs have their own thread.
             IoTask::Ask(_) => continue,
             IoTask::Open(path) => match open(&path) {
-                Ok(pixels) => IoReply::Opened { path, pixels },
+                Ok(pixels) => {
+                    // A picture without a readable recipe is a picture all the same.
+                    let record = read_record_file(&path).ok().flatten().map(Box::new);
+                    IoReply::Opened {
+                        path,
+                        pixels,
+                        record,
+                    }
+                }
                 Err(error) => IoReply::Failed(error),
             },
             IoTask::LoadMask { path, size_px } => match load_mask(&path, size_px) {
@@ -32,6 +41,15 @@ pub(super) fn serve(tasks: &Receiver<IoTask>, answer: &Answer) {
                 Ok(()) => IoReply::Saved(path),
                 Err(error) => IoReply::Failed(error),
             },
+            IoTask::CopyFile { from, to } => match copy_file(&from, &to) {
+                Ok(()) => IoReply::Saved(to),
+                Err(error) => IoReply::Failed(error),
+            },
+            IoTask::Prepare(prepare) => match prepare::encode(*prepare) {
+                Ok(request) => IoReply::Prepared(Box::new(request)),
+                Err(error) => IoReply::Failed(error),
+            },
+            IoTask::Chose(chosen) => IoReply::Chose(chosen),
             IoTask::Copy(picture) => clipboard.copy(&picture),
             IoTask::Paste => clipboard.paste(),
             IoTask::ShowInFolder(path) => match reveal::show_in_folder(&path) {
@@ -78,6 +96,11 @@ fn save(path: &Path, pixels: &Saved) -> Result<()> {
         Saved::Mask(plane) => raster::encode_png_mask(&mask_of_plane(plane))?,
     };
     write_atomically(path, &png).map_err(|error| EngineError::io(path, "write", &error))
+}
+
+fn copy_file(from: &Path, to: &Path) -> Result<()> {
+    let content = std::fs::read(from).map_err(|error| EngineError::io(from, "read", &error))?;
+    write_atomically(to, &content).map_err(|error| EngineError::io(to, "write", &error))
 }
 
 /// Writes a file so that its name shows either the old content or the new one, never a part: a

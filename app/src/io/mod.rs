@@ -8,6 +8,7 @@
 mod clipboard;
 mod dialogs;
 mod files;
+mod prepare;
 mod reveal;
 pub mod session;
 

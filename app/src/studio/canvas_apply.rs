@@ -2,11 +2,13 @@
 
 use super::canvas_command::{CanvasCommand, FileCommand, ViewCommand};
 use super::document::{DocumentCommand, plane_of_picture};
+use super::draft::StartMode;
 use super::edit::{Canvas, EditKind};
-use super::io_task::{Ask, IoReply, IoTask, Saved};
+use super::io_task::{Ask, Chosen, IoReply, IoTask, Saved};
 use super::staging::Compare;
 use super::tiles::Plane;
 use super::{Effect, Studio};
+use crate::command::Command;
 use crate::text::t;
 
 /// The newest wish of a menu or key for the view. The view compares `serial` to see a new one.
@@ -113,29 +115,73 @@ impl Studio {
     /// Takes an answer of the file threads.
     pub fn on_io(&mut self, reply: IoReply) -> Vec<Effect> {
         match reply {
-            IoReply::Opened { path, pixels } => {
+            IoReply::Opened {
+                path,
+                pixels,
+                record,
+            } => {
                 let name = path.file_stem().unwrap_or_default().to_string_lossy();
                 self.open_canvas(EditKind::Open, Canvas::new(name, pixels));
+                if let Some(record) = record {
+                    self.notices.with_action(
+                        t("notice-carries-recipe"),
+                        t("use-recipe"),
+                        Command::UseRecipe(record),
+                    );
+                }
             }
             IoReply::Pasted(pixels) => {
                 self.open_canvas(EditKind::Paste, Canvas::new(t("pasted-picture"), pixels));
             }
             IoReply::MaskLoaded(mask) => self.document.apply(DocumentCommand::LoadMask(mask)),
-            IoReply::Saved(_)
-            | IoReply::Copied
-            | IoReply::NothingToPaste
-            | IoReply::NoClipboard(_)
-            | IoReply::NoFileManager(_)
-            | IoReply::Failed(_)
-            | IoReply::Busy => {}
+            IoReply::Prepared(request) => return vec![Effect::Submit(request)],
+            IoReply::Chose(Chosen::ModelFolder(folder)) => {
+                return self.apply(Command::AddModelFolder(folder));
+            }
+            IoReply::Chose(Chosen::LibraryFolder(folder)) => {
+                self.settings.library_dir = Some(folder);
+            }
+            reply => self.tell(reply),
         }
         Vec::new()
     }
 
-    fn open_canvas(&mut self, kind: EditKind, canvas: Canvas) {
+    /// Replies that only need words.
+    fn tell(&mut self, reply: IoReply) {
+        let notices = &mut self.notices;
+        match reply {
+            IoReply::Saved(path) => notices.with_action(
+                t("notice-copy-saved"),
+                t("show-in-folder"),
+                Command::ShowInFolder(path),
+            ),
+            IoReply::Copied => notices.info(t("notice-picture-copied")),
+            IoReply::NothingToPaste => {
+                notices.warning(
+                    t("notice-nothing-to-paste"),
+                    t("notice-nothing-to-paste-hint"),
+                );
+            }
+            IoReply::NoClipboard(why) => notices.failure(t("notice-no-clipboard"), "", why),
+            IoReply::NoFileManager(why) => {
+                notices.failure(t("notice-no-file-manager"), "", why);
+            }
+            IoReply::Failed(error) => notices.error(&error),
+            IoReply::Busy => notices.warning(t("notice-busy"), t("notice-busy-hint")),
+            IoReply::Opened { .. }
+            | IoReply::Pasted(_)
+            | IoReply::MaskLoaded(_)
+            | IoReply::Prepared(_)
+            | IoReply::Chose(_) => {}
+        }
+    }
+
+    /// A new document, which the next job starts from.
+    pub(super) fn open_canvas(&mut self, kind: EditKind, canvas: Canvas) {
         self.apply_document(DocumentCommand::Open {
             kind,
             canvas: Box::new(canvas),
         });
+        self.draft.start.mode = StartMode::Variation;
     }
 }

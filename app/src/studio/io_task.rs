@@ -3,9 +3,25 @@
 
 use std::path::PathBuf;
 
+use pentimento_engine::client::Request;
 use pentimento_engine::error::EngineError;
+use pentimento_engine::recipe::FoundRecord;
 
+use super::draft::StartDraft;
 use super::tiles::Plane;
+
+/// A job whose start picture must be encoded before it can be queued.
+#[derive(Clone, Debug)]
+pub struct Prepare {
+    /// The job without its start.
+    pub request: Request,
+    /// The canvas's picture.
+    pub picture: Plane<4>,
+    /// The mask of the same size, for repainting.
+    pub mask: Option<Plane<1>>,
+    /// Strength and options.
+    pub start: StartDraft,
+}
 
 /// Pixels to write to a file.
 #[derive(Clone, Debug)]
@@ -33,6 +49,12 @@ pub enum Ask {
         /// The suggested file name.
         name: String,
     },
+    /// A place for a copy of this file.
+    CopyFile(PathBuf),
+    /// A folder of models.
+    ModelFolder,
+    /// A folder for the gallery.
+    LibraryFolder,
 }
 
 /// Something to be done off the interface thread.
@@ -62,6 +84,26 @@ pub enum IoTask {
     Paste,
     /// Show a file in the system's file manager.
     ShowInFolder(PathBuf),
+    /// Copy a file, whole or not at all.
+    CopyFile {
+        /// The file.
+        from: PathBuf,
+        /// The copy.
+        to: PathBuf,
+    },
+    /// Encode a job's start picture and mask.
+    Prepare(Box<Prepare>),
+    /// Pass on what a dialog chose.
+    Chose(Chosen),
+}
+
+/// A folder that was chosen in a dialog.
+#[derive(Clone, Debug)]
+pub enum Chosen {
+    /// To be searched for models.
+    ModelFolder(PathBuf),
+    /// To hold the gallery.
+    LibraryFolder(PathBuf),
 }
 
 /// What came of a task.
@@ -73,6 +115,8 @@ pub enum IoReply {
         path: PathBuf,
         /// Its pixels.
         pixels: Plane<4>,
+        /// What made it, if it tells.
+        record: Option<Box<FoundRecord>>,
     },
     /// A mask was read.
     MaskLoaded(Plane<1>),
@@ -88,6 +132,10 @@ pub enum IoReply {
     NoClipboard(String),
     /// The file manager cannot be started.
     NoFileManager(String),
+    /// A job is ready to be queued.
+    Prepared(Box<Request>),
+    /// A folder was chosen.
+    Chose(Chosen),
     /// A file could not be read or written.
     Failed(EngineError),
     /// Too many tasks wait; this one was not taken.

@@ -1,33 +1,50 @@
 //! The state of the studio, by topic, without egui. Panels read it; [`Studio::apply`] changes it and
 //! says, as [`Effect`]s, what is wanted from the world outside.
 
+mod apply;
 pub mod canvas_apply;
 pub mod canvas_command;
 pub mod document;
+pub mod draft;
 pub mod edit;
+pub mod events;
 pub mod flood;
+pub mod gallery;
 pub mod geometry;
 pub mod history;
 pub mod io_task;
+pub mod jobs;
 pub mod mask;
+pub mod notices;
 pub mod region;
 pub mod session;
+pub mod settings;
 pub mod staging;
 pub mod stroke;
 pub mod tiles;
+pub mod tokens;
 pub mod tool_settings;
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use pentimento_engine::catalog::Catalog;
-use pentimento_engine::client::Request;
-use pentimento_engine::event::{Event, JobId, Preview};
+use pentimento_engine::catalog::{Catalog, ModelInfo};
+use pentimento_engine::client::{Request, UnfinishedJob};
+use pentimento_engine::event::{JobId, Preview};
+use pentimento_engine::recipe::Precision;
 
-use crate::command::{Action, Command};
+use crate::command::Command;
 use canvas_apply::ViewRequest;
-use document::Document;
+use canvas_command::CanvasCommand;
+use document::{Document, DocumentCommand};
+use draft::Draft;
+use gallery::{Gallery, GalleryRequest};
 use io_task::IoTask;
+use jobs::Jobs;
+use notices::Notices;
+use settings::Settings;
 use staging::Staging;
+use tokens::Tokens;
 use tool_settings::ToolSettings;
 
 /// The whole state.
@@ -35,6 +52,14 @@ use tool_settings::ToolSettings;
 pub struct Studio {
     /// What can be run.
     pub catalog: Arc<Catalog>,
+    /// The recipe's controls.
+    pub draft: Draft,
+    /// How long the prompts are.
+    pub tokens: Tokens,
+    /// Jobs that wait or run.
+    pub jobs: Jobs,
+    /// The newest preview of the running job.
+    pub preview: Option<Preview>,
     /// The canvas's picture and mask.
     pub document: Document,
     /// Results waiting to be accepted.
@@ -43,44 +68,134 @@ pub struct Studio {
     pub tools: ToolSettings,
     /// What a menu or key wants of the canvas's view.
     pub view_request: ViewRequest,
-    /// The newest preview of the running job.
-    pub preview: Option<Preview>,
+    /// The gallery as it is shown.
+    pub gallery: Gallery,
+    /// What the user set for the program.
+    pub settings: Settings,
+    /// Toasts.
+    pub notices: Notices,
+    /// The dialog that is open.
+    pub overlay: Option<Overlay>,
+    /// Jobs of an earlier run that did not end.
+    pub unfinished: Vec<UnfinishedJob>,
+    /// Folders of this run.
+    pub places: Places,
 }
 
-/// What a command wants from the world outside: executed by `app` off the interface thread.
+/// Folders of this run, for showing.
+#[derive(Clone, Debug, Default)]
+pub struct Places {
+    /// The gallery's root.
+    pub library_dir: Option<PathBuf>,
+    /// The folder that is always searched for models.
+    pub models_dir: Option<PathBuf>,
+}
+
+/// A dialog over the window; one at a time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Overlay {
+    /// Find a command.
+    Palette,
+    /// Settings.
+    Settings,
+    /// Keys and first steps.
+    Help,
+    /// Version and licences.
+    About,
+    /// The selected picture in large, its recipe beside it.
+    Viewer,
+}
+
+/// What a command wants from the world outside: carried out by `app`, off the interface thread
+/// where it takes time.
 #[derive(Clone, Debug)]
 pub enum Effect {
-    /// Queue a job.
+    /// Queue a job as it is.
     Submit(Box<Request>),
     /// Stop a job.
     CancelJob(JobId),
+    /// Count tokens.
+    CountTokens {
+        /// The query's id.
+        query: u64,
+        /// The model.
+        model: String,
+        /// The texts.
+        texts: Vec<String>,
+    },
+    /// Load a model in the background.
+    WarmUp(String),
+    /// Search these folders for models.
+    SetModelFolders(Vec<PathBuf>),
+    /// Drop a job from the journal.
+    ForgetUnfinished(String),
+    /// Something for the gallery's worker.
+    Gallery(GalleryRequest),
     /// Something for the file threads.
     Io(IoTask),
+    /// Text for the clipboard.
+    CopyText(String),
+    /// Move the keyboard's focus.
+    Focus(Focus),
+    /// End the program.
+    Quit,
+}
+
+/// A text field that can be focused by command.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Focus {
+    /// The prompt.
+    Prompt,
+    /// The gallery's search field.
+    Search,
 }
 
 impl Studio {
-    /// Applies one command.
-    pub fn apply(&mut self, command: Command) -> Vec<Effect> {
-        match command {
-            Command::Action(action) => self.apply_action(action),
-            Command::Canvas(command) => self.apply_canvas(command),
-        }
+    /// The chosen model, if the catalogue has it.
+    pub fn model(&self) -> Option<&ModelInfo> {
+        self.draft.model_info(&self.catalog)
     }
 
-    fn apply_action(&mut self, action: Action) -> Vec<Effect> {
-        match action {
-            Action::Generate | Action::Cancel => Vec::new(),
-        }
+    /// Whether the draft can be submitted.
+    pub fn can_generate(&self) -> bool {
+        self.model().is_some()
     }
 
-    /// Takes an event of the engine.
-    pub fn on_event(&mut self, event: Event) -> Vec<Effect> {
-        match event {
-            Event::ImageReady { .. } | Event::Cancelled { .. } | Event::Failed { .. } => {
-                self.preview = None;
-            }
-            _ => {}
-        }
-        Vec::new()
+    /// Whether the canvas shows a picture: the document's or a staged result.
+    pub fn has_picture(&self) -> bool {
+        self.document.canvas().is_some() || !self.staging.is_empty()
+    }
+
+    /// Whether anything is masked.
+    pub fn has_mask(&self) -> bool {
+        self.document.has_mask()
+    }
+
+    /// What Escape does on the canvas before it cancels a job: takes a running stroke back.
+    pub fn leave_tool(&self) -> Option<Command> {
+        self.document
+            .is_drawing()
+            .then(|| CanvasCommand::from(DocumentCommand::AbortStroke).into())
+    }
+
+    /// The precision of the running job, else of the draft.
+    pub fn shown_precision(&self) -> Precision {
+        self.jobs
+            .running()
+            .map_or(self.draft.sampling.precision, |job| job.recipe.precision)
+    }
+
+    /// Every folder searched for models.
+    pub fn model_folders(&self) -> Vec<PathBuf> {
+        let own = self.places.models_dir.iter();
+        own.chain(&self.settings.model_folders).cloned().collect()
+    }
+
+    /// The folder where a user puts models.
+    pub fn models_folder(&self) -> Option<&Path> {
+        self.places
+            .models_dir
+            .as_deref()
+            .or_else(|| self.settings.model_folders.first().map(PathBuf::as_path))
     }
 }

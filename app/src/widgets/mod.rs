@@ -1,1 +1,23 @@
-//! Widgets: `fn x_ui(ui, &mut value) -> Response`.
+//! Widgets: `fn x_ui(ui, &mut value) -> Response`, each with an accessible name.
+
+mod buttons;
+mod choice;
+mod field;
+mod progress;
+mod recipe_table;
+mod seed;
+mod segmented;
+mod thumbnail;
+
+pub use buttons::{
+    action_button_ui, icon_button_ui, icon_toggle_ui, link_button_ui, primary_button_ui,
+    text_button_ui,
+};
+pub(crate) use buttons::{icon_text, name};
+pub use choice::{ChoiceItem, choice_ui};
+pub use field::{LABEL_WIDTH, field_ui, note_ui, number_ui, section_ui, slider_ui, switch_ui};
+pub use progress::{duration_text, progress_bar_ui};
+pub use recipe_table::{recipe_rows, recipe_table_ui, recipe_text};
+pub use seed::seed_field_ui;
+pub use segmented::segmented_ui;
+pub use thumbnail::{ThumbnailLook, thumbnail_ui};

@@ -1,0 +1,83 @@
+//! Rarely used controls: guidance rescale, noise source, precision.
+
+use egui::Ui;
+use egui_material_icons::icons;
+use pentimento_engine::recipe::{NoiseKind, Precision};
+
+use super::PanelCx;
+use crate::command::Command;
+use crate::studio::draft::DraftEdit;
+use crate::text::t;
+use crate::theme;
+use crate::widgets;
+
+/// Draws the section, folded unless it was opened.
+pub fn advanced_ui(ui: &mut Ui, cx: &mut PanelCx<'_>) {
+    let open = cx.studio.settings.open.advanced;
+    let arrow = if open {
+        icons::ICON_EXPAND_LESS
+    } else {
+        icons::ICON_EXPAND_MORE
+    };
+    let button = egui::Button::new((
+        theme::strong(t("advanced")),
+        egui::Atom::grow(),
+        widgets::icon_text(arrow.outlined()).color(theme::palette(ui).muted),
+    ))
+    .frame_when_inactive(false)
+    .min_size(egui::vec2(ui.available_width(), theme::size::CONTROL));
+    let response = ui
+        .scope(|ui| {
+            ui.spacing_mut().button_padding.x = 0.0;
+            ui.add(button)
+        })
+        .inner;
+    widgets::name(&response, true, t("advanced"));
+    if response.clicked() {
+        let mut settings = cx.studio.settings.clone();
+        settings.open.advanced = !open;
+        cx.commands.send(Command::Settings(Box::new(settings)));
+    }
+    if open {
+        body_ui(ui, cx);
+    }
+}
+
+fn body_ui(ui: &mut Ui, cx: &mut PanelCx<'_>) {
+    let mut sampling = cx.studio.draft.sampling.clone();
+    let rescale = &mut sampling.guidance_rescale;
+    widgets::slider_ui(
+        ui,
+        t("guidance-rescale"),
+        rescale,
+        0.0..=1.0,
+        0.0..=1.0,
+        0.05,
+    )
+    .on_hover_text(t("guidance-rescale-tip"));
+    ui.label(theme::muted(ui, t("noise")).size(12.5))
+        .on_hover_text(t("noise-tip"));
+    widgets::segmented_ui(
+        ui,
+        &mut sampling.noise_source,
+        &[
+            (NoiseKind::TorchCpu, t("noise-torch-cpu")),
+            (NoiseKind::Philox, t("noise-philox")),
+        ],
+    )
+    .on_hover_text(t("noise-tip"));
+    ui.label(theme::muted(ui, t("precision")).size(12.5))
+        .on_hover_text(t("precision-tip"));
+    widgets::segmented_ui(
+        ui,
+        &mut sampling.precision,
+        &[
+            (Precision::Auto, t("precision-auto")),
+            (Precision::F32, t("precision-f32")),
+            (Precision::Bf16, t("precision-bf16")),
+        ],
+    );
+    if sampling != cx.studio.draft.sampling {
+        cx.commands.send(DraftEdit::Sampling(sampling));
+    }
+}

@@ -1,0 +1,347 @@
+//! [`Studio::apply`]: the only place where commands change the state; one method a topic.
+
+use std::path::PathBuf;
+
+use pentimento_engine::client::{Request, SaveTo};
+use pentimento_engine::recipe::{FoundRecord, Recipe};
+
+use super::draft::{DraftEdit, StartMode, draw_seed};
+use super::gallery::{GalleryRequest, PictureId};
+use super::io_task::{Ask, IoTask, Prepare};
+use super::settings::{Settings, ThemeChoice};
+use super::staging::StagingCommand;
+use super::{Effect, Focus, Overlay, Studio};
+use crate::command::{Action, Command, GalleryCommand};
+use crate::text::t;
+
+impl Studio {
+    /// Applies one command.
+    pub fn apply(&mut self, command: Command) -> Vec<Effect> {
+        match command {
+            Command::Action(action) => self.apply_action(action),
+            Command::Draft(edit) => self.apply_draft(edit),
+            Command::Canvas(command) => self.apply_canvas(command),
+            Command::Gallery(command) => self.apply_gallery(command),
+            Command::CancelJob(job) => {
+                self.jobs.change(job, |job| job.cancelling = true);
+                vec![Effect::CancelJob(job)]
+            }
+            Command::ResumeUnfinished(key) => self.resume_unfinished(&key),
+            Command::ForgetUnfinished(key) => {
+                self.unfinished.retain(|job| job.key != key);
+                vec![Effect::ForgetUnfinished(key)]
+            }
+            Command::UseRecipe(found) => self.recall_found(&found),
+            Command::Settings(settings) => self.apply_settings(settings.repaired()),
+            Command::AddModelFolder(folder) => self.add_model_folder(folder),
+            Command::RemoveModelFolder(folder) => {
+                self.settings.model_folders.retain(|known| *known != folder);
+                vec![Effect::SetModelFolders(self.model_folders())]
+            }
+            Command::AskLibraryFolder => vec![ask(Ask::LibraryFolder)],
+            Command::ShowInFolder(path) => vec![Effect::Io(IoTask::ShowInFolder(path))],
+            Command::CopyText(text) => {
+                self.notices.info(t("notice-text-copied"));
+                vec![Effect::CopyText(text)]
+            }
+            Command::DismissNotice(id) => {
+                self.notices.dismiss(id);
+                Vec::new()
+            }
+            Command::CloseOverlay => {
+                self.overlay = None;
+                Vec::new()
+            }
+        }
+    }
+
+    fn apply_action(&mut self, action: Action) -> Vec<Effect> {
+        match action {
+            Action::Generate => return self.generate(),
+            Action::Cancel => {
+                let job = self.jobs.active.iter().find(|job| !job.cancelling);
+                if let Some(id) = job.map(|job| job.id) {
+                    return self.apply(Command::CancelJob(id));
+                }
+            }
+            Action::CancelAll => {
+                let ids: Vec<_> = self.jobs.active.iter().map(|job| job.id).collect();
+                // Last first, so that no waiting job starts in between.
+                return ids
+                    .into_iter()
+                    .rev()
+                    .flat_map(|id| self.apply(Command::CancelJob(id)))
+                    .collect();
+            }
+            Action::DiceSeed => {
+                self.draft.seed.locked = false;
+                self.draft.seed.value = draw_seed();
+            }
+            Action::LockSeed => self.draft.seed.locked = !self.draft.seed.locked,
+            Action::UseLastSeed => {
+                if let Some(last) = self.draft.seed.last {
+                    self.draft.seed.value = last;
+                    self.draft.seed.locked = true;
+                }
+            }
+            Action::SwapSize => self.draft.size_px.reverse(),
+            Action::ModelDefaults => self.draft.take_defaults(&self.catalog),
+            Action::AddModel => return vec![ask(Ask::ModelFolder)],
+            Action::OpenModelsFolder => return show(self.models_folder()),
+            Action::RefreshModels => {
+                self.notices.info(t("notice-refreshing-models"));
+                return vec![Effect::SetModelFolders(self.model_folders())];
+            }
+            Action::OpenLibraryFolder => return show(self.places.library_dir.as_deref()),
+            Action::Quit => return vec![Effect::Quit],
+            other => return self.apply_view_action(other),
+        }
+        Vec::new()
+    }
+
+    /// Actions that change what is shown, and nothing of the work.
+    fn apply_view_action(&mut self, action: Action) -> Vec<Effect> {
+        let open = &mut self.settings.open;
+        match action {
+            Action::ToggleControls => open.controls = !open.controls,
+            Action::ToggleGallery => open.gallery = !open.gallery,
+            Action::FocusPrompt => {
+                open.controls = true;
+                self.overlay = None;
+                return vec![Effect::Focus(Focus::Prompt)];
+            }
+            Action::FocusSearch => {
+                open.gallery = true;
+                self.overlay = None;
+                return vec![Effect::Focus(Focus::Search)];
+            }
+            Action::ScaleUp => self.settings.step_scale(1),
+            Action::ScaleDown => self.settings.step_scale(-1),
+            Action::ScaleReset => self.settings.scale_percent = 100,
+            Action::ThemeDark => self.settings.theme = ThemeChoice::Dark,
+            Action::ThemeLight => self.settings.theme = ThemeChoice::Light,
+            Action::ThemeSystem => self.settings.theme = ThemeChoice::System,
+            Action::OpenPalette => self.overlay = Some(Overlay::Palette),
+            Action::OpenSettings => self.overlay = Some(Overlay::Settings),
+            Action::OpenHelp => self.overlay = Some(Overlay::Help),
+            Action::OpenAbout => self.overlay = Some(Overlay::About),
+            _ => {}
+        }
+        Vec::new()
+    }
+
+    fn apply_draft(&mut self, edit: DraftEdit) -> Vec<Effect> {
+        match edit {
+            DraftEdit::Recall(recipe) => self.recall(*recipe),
+            DraftEdit::Model(id) => {
+                let warm_up = Effect::WarmUp(id.clone());
+                self.draft.apply(DraftEdit::Model(id), &self.catalog);
+                vec![warm_up]
+            }
+            edit => {
+                let chooses_start = matches!(edit, DraftEdit::Start(_));
+                self.draft.apply(edit, &self.catalog);
+                if chooses_start {
+                    self.accept_before_start();
+                }
+                Vec::new()
+            }
+        }
+    }
+
+    /// As [`Self::recall`], and says what could not be taken over.
+    pub(super) fn recall_found(&mut self, found: &FoundRecord) -> Vec<Effect> {
+        let effects = self.recall(found.record.recipe.clone());
+        for note in &found.notes {
+            self.notices.warning(t("notice-recall-note"), note.clone());
+        }
+        effects
+    }
+
+    /// Every control as a recipe has it; the picture it starts from goes to the canvas.
+    pub(super) fn recall(&mut self, recipe: Recipe) -> Vec<Effect> {
+        let start = recipe.start.clone();
+        let model = recipe.model.id.clone();
+        self.draft
+            .apply(DraftEdit::Recall(Box::new(recipe)), &self.catalog);
+        self.overlay = None;
+        self.settings.open.controls = true;
+        if self.model().is_none() {
+            self.notices.warning(
+                crate::text::t_args("notice-recall-no-model", [("model", model.into())]),
+                t("notice-recall-no-model-hint"),
+            );
+        } else {
+            self.notices.info(t("notice-recalled"));
+        }
+        match start {
+            Some(start) => vec![Effect::Gallery(GalleryRequest::OpenStart(Box::new(start)))],
+            None => Vec::new(),
+        }
+    }
+
+    /// Makes a job of the draft.
+    fn generate(&mut self) -> Vec<Effect> {
+        if self.model().is_none() {
+            self.notices
+                .warning(t("notice-no-model"), t("notice-no-model-hint"));
+            return Vec::new();
+        }
+        self.accept_before_start();
+        let seed = self.draft.seed.next(draw_seed());
+        let request = Request {
+            recipe: self.draft.recipe(seed, &self.catalog),
+            count: self.draft.count.max(1),
+            save_to: SaveTo::Library,
+            blobs: Vec::new(),
+        };
+        let canvas = match self.draft.start.mode {
+            StartMode::New => None,
+            StartMode::Variation | StartMode::Repaint => self.document.canvas(),
+        };
+        let Some(canvas) = canvas else {
+            return vec![Effect::Submit(Box::new(request))];
+        };
+        let repaint = self.draft.start.mode == StartMode::Repaint;
+        if repaint && !self.has_mask() {
+            self.notices
+                .warning(t("notice-no-mask"), t("notice-no-mask-hint"));
+            return Vec::new();
+        }
+        vec![Effect::Io(IoTask::Prepare(Box::new(Prepare {
+            request,
+            picture: canvas.picture.clone(),
+            mask: repaint.then(|| canvas.mask.clone()),
+            start: self.draft.start.clone(),
+        })))]
+    }
+
+    /// A job that starts from the canvas needs a picture there: while only a result is staged, that
+    /// is the one that is meant.
+    fn accept_before_start(&mut self) {
+        let starts = self.draft.start.mode != StartMode::New;
+        if starts && self.document.canvas().is_none() && !self.staging.is_empty() {
+            self.apply_canvas(StagingCommand::Accept.into());
+        }
+    }
+
+    fn resume_unfinished(&mut self, key: &str) -> Vec<Effect> {
+        let Some(at) = self.unfinished.iter().position(|job| job.key == key) else {
+            return Vec::new();
+        };
+        let job = self.unfinished.remove(at);
+        vec![
+            Effect::Submit(Box::new(job.request)),
+            Effect::ForgetUnfinished(job.key),
+        ]
+    }
+
+    fn apply_settings(&mut self, settings: Settings) -> Vec<Effect> {
+        let folders_changed = settings.model_folders != self.settings.model_folders;
+        self.settings = settings;
+        if folders_changed {
+            vec![Effect::SetModelFolders(self.model_folders())]
+        } else {
+            Vec::new()
+        }
+    }
+
+    fn add_model_folder(&mut self, folder: PathBuf) -> Vec<Effect> {
+        if !self.model_folders().contains(&folder) {
+            self.settings.model_folders.push(folder);
+        }
+        vec![Effect::SetModelFolders(self.model_folders())]
+    }
+
+    fn apply_gallery(&mut self, command: GalleryCommand) -> Vec<Effect> {
+        let gallery = &mut self.gallery;
+        let request = match command {
+            GalleryCommand::Search(text) => {
+                gallery.query.text = text;
+                gallery.search()
+            }
+            GalleryCommand::StarredOnly(only) => {
+                gallery.query.starred_only = only;
+                gallery.search()
+            }
+            GalleryCommand::More => match gallery.more() {
+                Some(request) => request,
+                None => return Vec::new(),
+            },
+            GalleryCommand::Select(id) => return self.select(id),
+            GalleryCommand::View(id) => {
+                self.overlay = Some(Overlay::Viewer);
+                return self.select(id);
+            }
+            GalleryCommand::Step(by) => match gallery.neighbour(by).map(|entry| entry.path.clone())
+            {
+                Some(id) => return self.select(id),
+                None => return Vec::new(),
+            },
+            GalleryCommand::Star(id, starred) => {
+                if let Some(entry) = gallery.entries.iter_mut().find(|entry| entry.path == id) {
+                    entry.starred = starred;
+                }
+                GalleryRequest::Star(id, starred)
+            }
+            GalleryCommand::Delete(id) => return self.delete(id),
+            GalleryCommand::Restore(id) => {
+                let restore = Effect::Gallery(GalleryRequest::Restore(id));
+                return vec![restore, Effect::Gallery(gallery.search())];
+            }
+            GalleryCommand::UseRecipe(id) => {
+                if let Some((known, record)) = &gallery.record
+                    && *known == id
+                {
+                    let record = record.clone();
+                    return self.recall_found(&record);
+                }
+                gallery.recipe_wanted = Some(id.clone());
+                GalleryRequest::Record(id)
+            }
+            GalleryCommand::Open(id, purpose) => GalleryRequest::Open(id, purpose),
+            GalleryCommand::SaveCopy(path) => return vec![ask(Ask::CopyFile(path))],
+        };
+        vec![Effect::Gallery(request)]
+    }
+
+    /// Selects a picture and asks for its record.
+    fn select(&mut self, id: PictureId) -> Vec<Effect> {
+        self.gallery.selected = Some(id.clone());
+        let known = self.gallery.selected_record().is_some();
+        if known {
+            return Vec::new();
+        }
+        vec![Effect::Gallery(GalleryRequest::Record(id))]
+    }
+
+    /// Takes a picture out of the list at once; the notice brings it back.
+    fn delete(&mut self, id: PictureId) -> Vec<Effect> {
+        self.gallery.remove(&id);
+        self.notices.with_action(
+            t("notice-deleted"),
+            t("undo"),
+            GalleryCommand::Restore(id.clone()).into(),
+        );
+        let mut effects = vec![Effect::Gallery(GalleryRequest::Delete(id))];
+        match self.gallery.selected.clone() {
+            Some(next) if self.overlay == Some(Overlay::Viewer) => {
+                effects.extend(self.select(next));
+            }
+            None if self.overlay == Some(Overlay::Viewer) => self.overlay = None,
+            _ => {}
+        }
+        effects
+    }
+}
+
+fn show(folder: Option<&std::path::Path>) -> Vec<Effect> {
+    folder
+        .map(|folder| Effect::Io(IoTask::ShowInFolder(folder.to_path_buf())))
+        .into_iter()
+        .collect()
+}
+
+fn ask(ask: Ask) -> Effect {
+    Effect::Io(IoTask::Ask(ask))
+}

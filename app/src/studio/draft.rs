@@ -1,0 +1,338 @@
+//! The draft: the recipe's controls as they stand, before a seed is drawn and a job is made.
+
+use pentimento_engine::catalog::{Catalog, ModelInfo};
+use pentimento_engine::recipe::{
+    InpaintArea, MaskedContent, ModelRef, NoiseKind, PROMPT_REVISION, Precision, RECIPE_VERSION,
+    Recipe, SAMPLER_REVISION,
+};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+/// Most pictures of one click.
+pub const MAX_COUNT: u32 = 64;
+/// Sides a picture may have, in pixels.
+pub const SIDE_RANGE_PX: std::ops::RangeInclusive<u32> = 16..=8192;
+
+/// Every control of the recipe.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Draft {
+    /// Catalogue id; empty until a model is known.
+    pub model: String,
+    /// What to draw.
+    pub prompt: String,
+    /// What to avoid.
+    pub negative_prompt: String,
+    /// Width and height in pixels.
+    pub size_px: [u32; 2],
+    /// Steps, guidance, sampler and kin.
+    pub sampling: Sampling,
+    /// The seed and how the next is chosen.
+    pub seed: Seed,
+    /// Pictures a click, 1 to [`MAX_COUNT`].
+    pub count: u32,
+    /// What to do with the picture on the canvas.
+    pub start: StartDraft,
+    /// Fields of a recalled recipe that this version does not know.
+    pub unknown: Map<String, Value>,
+}
+
+/// How the network is run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Sampling {
+    /// Sampling steps, 1 to 1000.
+    pub steps: u32,
+    /// Guidance scale, 0 to 100.
+    pub guidance: f64,
+    /// Guidance rescale, 0 to 1.
+    pub guidance_rescale: f64,
+    /// Sampler id.
+    pub sampler: String,
+    /// Schedule id.
+    pub schedule: String,
+    /// Which generator draws the noise.
+    pub noise_source: NoiseKind,
+    /// Arithmetic.
+    pub precision: Precision,
+}
+
+impl Default for Sampling {
+    fn default() -> Self {
+        Self {
+            steps: 20,
+            guidance: 7.0,
+            guidance_rescale: 0.0,
+            sampler: String::new(),
+            schedule: String::new(),
+            noise_source: NoiseKind::default(),
+            precision: Precision::default(),
+        }
+    }
+}
+
+/// The seed and how the next is chosen.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Seed {
+    /// What the field shows.
+    pub value: u64,
+    /// Keep it for every job; otherwise each job draws a new one.
+    pub locked: bool,
+    /// The seed of the latest picture.
+    pub last: Option<u64>,
+}
+
+/// What the next job does with the canvas.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StartMode {
+    /// Nothing: a new picture from the prompt.
+    #[default]
+    New,
+    /// Image to image on the whole picture.
+    Variation,
+    /// Repaint what the mask covers.
+    Repaint,
+}
+
+/// How a picture on the canvas is used.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct StartDraft {
+    /// What to do with it.
+    pub mode: StartMode,
+    /// Share of the schedule that is run, above 0 to 1.
+    pub strength: f64,
+    /// Mask blur radius in pixels, 0 to 64.
+    pub blur_px: u32,
+    /// What the masked area holds at first.
+    pub content: MaskedContent,
+    /// Whether only a crop around the mask is shown to the model.
+    pub only_masked: bool,
+    /// Surroundings of that crop in pixels, 0 to 256.
+    pub padding_px: u32,
+    /// Show on the canvas how far the blur reaches.
+    pub feather_preview: bool,
+}
+
+impl Default for StartDraft {
+    fn default() -> Self {
+        Self {
+            mode: StartMode::New,
+            strength: 0.75,
+            blur_px: 4,
+            content: MaskedContent::Original,
+            only_masked: false,
+            padding_px: 32,
+            feather_preview: false,
+        }
+    }
+}
+
+impl StartDraft {
+    /// The recipe's area.
+    pub fn area(&self) -> InpaintArea {
+        if self.only_masked {
+            InpaintArea::OnlyMasked {
+                padding_px: self.padding_px,
+            }
+        } else {
+            InpaintArea::WholePicture
+        }
+    }
+}
+
+/// A change of the draft.
+#[derive(Clone, Debug)]
+pub enum DraftEdit {
+    /// The prompt's text.
+    Prompt(String),
+    /// The negative prompt's text.
+    NegativePrompt(String),
+    /// Choose a model and take over its defaults.
+    Model(String),
+    /// Width and height in pixels.
+    SizePx([u32; 2]),
+    /// Steps, guidance, sampler and kin.
+    Sampling(Sampling),
+    /// Seed and lock.
+    Seed(Seed),
+    /// Pictures a click.
+    Count(u32),
+    /// Use of the canvas.
+    Start(StartDraft),
+    /// Every control from a recipe.
+    Recall(Box<Recipe>),
+}
+
+impl Draft {
+    /// Applies a change, kept within ranges.
+    pub fn apply(&mut self, edit: DraftEdit, catalog: &Catalog) {
+        match edit {
+            DraftEdit::Prompt(text) => self.prompt = text,
+            DraftEdit::NegativePrompt(text) => self.negative_prompt = text,
+            DraftEdit::Model(id) => {
+                self.model = id;
+                self.take_defaults(catalog);
+            }
+            DraftEdit::SizePx(size_px) => {
+                self.size_px = clamp_size_px(size_px);
+            }
+            DraftEdit::Sampling(sampling) => self.sampling = sampling,
+            DraftEdit::Seed(seed) => self.seed = seed,
+            DraftEdit::Count(count) => self.count = count.clamp(1, MAX_COUNT),
+            DraftEdit::Start(start) => self.start = start,
+            DraftEdit::Recall(recipe) => self.recall(*recipe),
+        }
+    }
+
+    /// Values from a hand-edited file brought back into their ranges.
+    #[must_use]
+    pub fn repaired(mut self) -> Self {
+        if self.size_px.contains(&0) {
+            self.size_px = [512, 512];
+        }
+        self.size_px = clamp_size_px(self.size_px);
+        self.count = self.count.clamp(1, MAX_COUNT);
+        self.sampling.steps = self.sampling.steps.clamp(1, 1000);
+        self.sampling.guidance = clamp(self.sampling.guidance, 0.0, 100.0, 7.0);
+        self.sampling.guidance_rescale = clamp(self.sampling.guidance_rescale, 0.0, 1.0, 0.0);
+        self.start.strength = clamp(self.start.strength, 0.01, 1.0, 0.75);
+        self.start.blur_px = self.start.blur_px.min(64);
+        self.start.padding_px = self.start.padding_px.min(256);
+        self
+    }
+
+    /// The chosen model, if the catalogue has it.
+    pub fn model_info<'a>(&self, catalog: &'a Catalog) -> Option<&'a ModelInfo> {
+        catalog.models.iter().find(|model| model.id == self.model)
+    }
+
+    /// Steps, guidance, sampler, schedule and size as the chosen model wants them.
+    pub fn take_defaults(&mut self, catalog: &Catalog) {
+        let Some(model) = self.model_info(catalog) else {
+            return;
+        };
+        let (defaults, native_px) = (model.defaults.clone(), model.native_px);
+        self.sampling.steps = defaults.steps;
+        self.sampling.guidance = defaults.guidance;
+        self.sampling.guidance_rescale = 0.0;
+        self.sampling.sampler = defaults.sampler;
+        self.sampling.schedule = defaults.schedule;
+        self.size_px = native_px;
+    }
+
+    /// Chooses a model when none is chosen yet. Returns whether one was chosen.
+    pub fn adopt_first_model(&mut self, catalog: &Catalog) -> bool {
+        if !self.model.is_empty() {
+            return false;
+        }
+        let Some(first) = catalog.models.first() else {
+            return false;
+        };
+        self.model.clone_from(&first.id);
+        self.count = self.count.max(1);
+        self.take_defaults(catalog);
+        true
+    }
+
+    /// The recipe of a job with this seed, without a start picture.
+    pub fn recipe(&self, seed: u64, catalog: &Catalog) -> Recipe {
+        Recipe {
+            version: RECIPE_VERSION,
+            model: ModelRef {
+                id: self.model.clone(),
+                sha256: self
+                    .model_info(catalog)
+                    .and_then(|model| model.sha256.clone()),
+            },
+            prompt: self.prompt.clone(),
+            negative_prompt: self.negative_prompt.clone(),
+            width_px: self.size_px[0],
+            height_px: self.size_px[1],
+            seed,
+            steps: self.sampling.steps,
+            guidance: self.sampling.guidance,
+            guidance_rescale: self.sampling.guidance_rescale,
+            sampler: self.sampling.sampler.clone(),
+            schedule: self.sampling.schedule.clone(),
+            noise_source: self.sampling.noise_source,
+            precision: self.sampling.precision,
+            start: None,
+            sampler_revision: SAMPLER_REVISION,
+            prompt_revision: PROMPT_REVISION,
+            unknown: self.unknown.clone(),
+        }
+    }
+
+    /// Every control as the recipe has it, its seed locked.
+    fn recall(&mut self, recipe: Recipe) {
+        self.model = recipe.model.id;
+        self.prompt = recipe.prompt;
+        self.negative_prompt = recipe.negative_prompt;
+        self.size_px = [recipe.width_px, recipe.height_px];
+        self.sampling = Sampling {
+            steps: recipe.steps,
+            guidance: recipe.guidance,
+            guidance_rescale: recipe.guidance_rescale,
+            sampler: recipe.sampler,
+            schedule: recipe.schedule,
+            noise_source: recipe.noise_source,
+            precision: recipe.precision,
+        };
+        self.seed.value = recipe.seed;
+        self.seed.locked = true;
+        self.unknown = recipe.unknown;
+        self.start.mode = StartMode::New;
+        if let Some(start) = recipe.start {
+            self.start.mode = StartMode::Variation;
+            self.start.strength = start.strength;
+            if let Some(inpaint) = start.inpaint {
+                self.start.mode = StartMode::Repaint;
+                self.start.blur_px = inpaint.blur_px;
+                self.start.content = inpaint.content;
+                self.start.only_masked = false;
+                if let InpaintArea::OnlyMasked { padding_px } = inpaint.area {
+                    self.start.only_masked = true;
+                    self.start.padding_px = padding_px;
+                }
+            }
+        }
+    }
+}
+
+impl Seed {
+    /// The seed of the next job: the locked one, or `drawn`, which the field then shows.
+    pub fn next(&mut self, drawn: u64) -> u64 {
+        if !self.locked {
+            self.value = drawn;
+        }
+        self.last = Some(self.value);
+        self.value
+    }
+}
+
+fn clamp_size_px(size_px: [u32; 2]) -> [u32; 2] {
+    size_px.map(|side| side.clamp(*SIDE_RANGE_PX.start(), *SIDE_RANGE_PX.end()))
+}
+
+fn clamp(value: f64, least: f64, most: f64, otherwise: f64) -> f64 {
+    if value.is_finite() {
+        value.clamp(least, most)
+    } else {
+        otherwise
+    }
+}
+
+/// A fresh seed below 2^32 (a range that every tool accepts), from the process's random hash keys
+/// and the clock.
+pub fn draw_seed() -> u64 {
+    use std::hash::{BuildHasher as _, Hasher as _, RandomState};
+    let mut hasher = RandomState::new().build_hasher();
+    let now = std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .unwrap_or_default();
+    hasher.write_u128(now.as_nanos());
+    hasher.finish() >> 32
+}

@@ -1,0 +1,143 @@
+//! What made a picture, as a readable table and as text.
+
+use egui::{Label, Ui};
+use pentimento_engine::recipe::{InpaintArea, MaskedContent, NoiseKind, Precision, Record};
+
+use super::progress::duration_text;
+use crate::text::{t, t_args};
+use crate::theme;
+
+/// The rows of a record: name and value, in reading order.
+pub fn recipe_rows(record: &Record) -> Vec<(&'static str, String)> {
+    let recipe = &record.recipe;
+    let mut rows = vec![(t("prompt"), recipe.prompt.clone())];
+    if !recipe.negative_prompt.is_empty() {
+        rows.push((t("negative-prompt"), recipe.negative_prompt.clone()));
+    }
+    rows.extend([
+        (t("model"), recipe.model.id.clone()),
+        (
+            t("size"),
+            format!("{} × {}", recipe.width_px, recipe.height_px),
+        ),
+        (t("seed"), recipe.seed.to_string()),
+        (t("steps"), recipe.steps.to_string()),
+        (t("guidance"), number(recipe.guidance)),
+    ]);
+    if recipe.guidance_rescale > 0.0 {
+        rows.push((t("guidance-rescale"), number(recipe.guidance_rescale)));
+    }
+    rows.extend([
+        (t("sampler"), recipe.sampler.clone()),
+        (t("schedule"), recipe.schedule.clone()),
+    ]);
+    if let Some(start) = &recipe.start {
+        rows.push((t("strength"), number(start.strength)));
+        if let Some(inpaint) = &start.inpaint {
+            rows.push((t("mask-blur"), format!("{} px", inpaint.blur_px)));
+            rows.push((
+                t("masked-content"),
+                masked_content_text(inpaint.content).to_owned(),
+            ));
+            rows.push((t("area"), area_text(inpaint.area)));
+        }
+    }
+    rows.extend([
+        (t("noise"), noise_text(recipe.noise_source).to_owned()),
+        (t("precision"), precision_text(recipe.precision).to_owned()),
+    ]);
+    rows.extend(outcome_rows(record));
+    rows
+}
+
+fn outcome_rows(record: &Record) -> Vec<(&'static str, String)> {
+    let outcome = &record.outcome;
+    let mut rows = Vec::new();
+    if outcome.elapsed_secs > 0.0 {
+        rows.push((t("time"), duration_text(outcome.elapsed_secs)));
+    }
+    if !outcome.device.is_empty() {
+        rows.push((
+            t("device"),
+            [outcome.device.as_str(), outcome.kernels.as_str()]
+                .join(" ")
+                .trim()
+                .to_owned(),
+        ));
+    }
+    match outcome.unmasked_pixels_verified {
+        Some(true) => rows.push((t("unmasked"), t("unmasked-verified").to_owned())),
+        Some(false) => rows.push((t("unmasked"), t("unmasked-differs").to_owned())),
+        None => {}
+    }
+    for warning in &outcome.warnings {
+        rows.push((t("note"), warning.clone()));
+    }
+    rows
+}
+
+/// The record as lines of text, for the clipboard.
+pub fn recipe_text(record: &Record) -> String {
+    let lines: Vec<String> = recipe_rows(record)
+        .into_iter()
+        .map(|(name, value)| format!("{name}: {value}"))
+        .collect();
+    lines.join("\n")
+}
+
+/// Shows the rows: names in a muted column, values that wrap and can be selected.
+pub fn recipe_table_ui(ui: &mut Ui, record: &Record) {
+    const NAMES: f32 = 104.0;
+    ui.spacing_mut().item_spacing.y = 6.0;
+    for (name, value) in recipe_rows(record) {
+        ui.horizontal_top(|ui| {
+            ui.allocate_ui(egui::vec2(NAMES, 16.0), |ui| {
+                ui.set_min_width(NAMES);
+                ui.add(Label::new(theme::muted(ui, name).size(12.5)).wrap());
+            });
+            ui.vertical(|ui| {
+                ui.add(Label::new(value).wrap().selectable(true));
+            });
+        });
+    }
+}
+
+/// What the masked area holds at first, in words.
+pub fn masked_content_text(content: MaskedContent) -> &'static str {
+    match content {
+        MaskedContent::Original => t("content-original"),
+        MaskedContent::Fill => t("content-fill"),
+        MaskedContent::Noise => t("content-noise"),
+        MaskedContent::Nothing => t("content-nothing"),
+    }
+}
+
+fn area_text(area: InpaintArea) -> String {
+    match area {
+        InpaintArea::WholePicture => t("area-whole").to_owned(),
+        InpaintArea::OnlyMasked { padding_px } => {
+            t_args("area-masked-padding", [("padding", padding_px.into())])
+        }
+    }
+}
+
+fn noise_text(noise: NoiseKind) -> &'static str {
+    match noise {
+        NoiseKind::TorchCpu => t("noise-torch-cpu"),
+        NoiseKind::Philox => t("noise-philox"),
+    }
+}
+
+fn precision_text(precision: Precision) -> &'static str {
+    match precision {
+        Precision::Auto => t("precision-auto"),
+        Precision::F32 => t("precision-f32"),
+        Precision::Bf16 => t("precision-bf16"),
+    }
+}
+
+/// A number without needless zeros.
+fn number(value: f64) -> String {
+    let rounded = (value * 1000.0).round() / 1000.0;
+    rounded.to_string()
+}

@@ -1,0 +1,71 @@
+//! A small picture that can be clicked.
+
+use egui::{Response, Role, Sense, TextureHandle, Ui, Vec2, WidgetInfo};
+use egui_material_icons::icons::ICON_STAR;
+
+use crate::theme::{self, size};
+
+/// How a thumbnail is shown.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ThumbnailLook {
+    /// Framed in the accent.
+    pub selected: bool,
+    /// A star in its corner.
+    pub starred: bool,
+}
+
+/// Shows a picture cut to a square; an empty field while its texture is on the way. `label` is its
+/// accessible name.
+pub fn thumbnail_ui(
+    ui: &mut Ui,
+    texture: Option<&TextureHandle>,
+    label: &str,
+    side: f32,
+    look: ThumbnailLook,
+) -> Response {
+    let (rect, response) = ui.allocate_exact_size(Vec2::splat(side), Sense::click());
+    response.widget_info(|| WidgetInfo::selected(Role::Button, true, look.selected, label));
+    if !ui.is_rect_visible(rect) {
+        return response;
+    }
+    let palette = theme::palette(ui);
+    let radius = egui::CornerRadius::same(size::RADIUS);
+    ui.painter().rect_filled(rect, radius, palette.sunken);
+    if let Some(texture) = texture {
+        egui::Image::new(texture)
+            .uv(square_uv(texture.size_vec2()))
+            .corner_radius(radius)
+            .paint_at(ui, rect);
+    }
+    let edge = if look.selected || response.has_focus() {
+        egui::Stroke::new(2.0, palette.accent)
+    } else if response.hovered() {
+        egui::Stroke::new(1.0, palette.text)
+    } else {
+        egui::Stroke::new(1.0, palette.line)
+    };
+    ui.painter()
+        .rect_stroke(rect, radius, edge, egui::StrokeKind::Inside);
+    if look.starred {
+        let centre = rect.right_top() + egui::vec2(-14.0, 14.0);
+        ui.painter().circle_filled(centre, 10.0, palette.scrim);
+        ui.painter().text(
+            centre,
+            egui::Align2::CENTER_CENTER,
+            ICON_STAR.codepoint,
+            egui::FontId::new(14.0, ICON_STAR.font_family()),
+            palette.star,
+        );
+    }
+    response
+}
+
+/// The middle square of a picture.
+fn square_uv(size: Vec2) -> egui::Rect {
+    let (width, height) = (size.x.max(1.0), size.y.max(1.0));
+    let side = width.min(height);
+    egui::Rect::from_center_size(
+        egui::pos2(0.5, 0.5),
+        egui::vec2(side / width, side / height),
+    )
+}
