@@ -22,6 +22,48 @@ pub enum Action {
     LockSeed,
     /// Take over the seed of the latest picture, and keep it.
     UseLastSeed,
+    /// Open a picture from a file.
+    OpenPicture,
+    /// Open the picture on the clipboard.
+    PastePicture,
+    /// Save what the canvas shows.
+    SaveCanvas,
+    /// Copy what the canvas shows.
+    CopyCanvas,
+    /// Empty the canvas.
+    ClosePicture,
+    /// Take the last change back.
+    Undo,
+    /// Do it again.
+    Redo,
+    /// Mask everything.
+    SelectAll,
+    /// Swap masked and unmasked.
+    InvertMask,
+    /// Unmask everything.
+    ClearMask,
+    /// Make a picture the mask.
+    LoadMask,
+    /// Save the mask.
+    SaveMask,
+    /// Make the shown result the picture.
+    AcceptResult,
+    /// Let the results go.
+    DiscardResults,
+    /// Show before instead of after, or the other way round.
+    FlipResult,
+    /// Show the next result.
+    NextResult,
+    /// Show the previous result.
+    PreviousResult,
+    /// Show the picture larger.
+    ZoomIn,
+    /// Show the picture smaller.
+    ZoomOut,
+    /// Show all of the picture.
+    ZoomFit,
+    /// One picture pixel on one screen pixel.
+    ZoomActual,
     /// Swap width and height.
     SwapSize,
     /// Steps, guidance, sampler, schedule and size as the model wants them.
@@ -71,6 +113,8 @@ pub enum Action {
 pub enum Menu {
     /// Files, models, end.
     File,
+    /// Picture and mask.
+    Edit,
     /// The draft and its jobs.
     Generate,
     /// What is shown.
@@ -81,12 +125,19 @@ pub enum Menu {
 
 impl Menu {
     /// All menus in their order.
-    pub const ALL: [Self; 4] = [Self::File, Self::Generate, Self::View, Self::Help];
+    pub const ALL: [Self; 5] = [
+        Self::File,
+        Self::Edit,
+        Self::Generate,
+        Self::View,
+        Self::Help,
+    ];
 
     /// Its title.
     pub fn title(self) -> &'static str {
         match self {
             Self::File => t("menu-file"),
+            Self::Edit => t("menu-edit"),
             Self::Generate => t("menu-generate"),
             Self::View => t("menu-view"),
             Self::Help => t("menu-help"),
@@ -154,6 +205,14 @@ fn always(_: &Studio) -> bool {
     true
 }
 
+fn has_canvas(studio: &Studio) -> bool {
+    studio.document.canvas().is_some()
+}
+
+fn has_result(studio: &Studio) -> bool {
+    !studio.staging.is_empty()
+}
+
 macro_rules! line {
     ($action:ident, $key:literal, $icon:ident, $shortcut:expr, $menu:ident, $enabled:expr) => {
         ActionInfo {
@@ -171,12 +230,30 @@ macro_rules! line {
 /// Every action, in menu order.
 #[rustfmt::skip]
 pub static ACTIONS: &[ActionInfo] = &[
+    line!(OpenPicture, "open-picture", ICON_FILE_OPEN, ctrl(Key::O), File, always),
+    line!(SaveCanvas, "save-canvas", ICON_DOWNLOAD, ctrl(Key::S), File, Studio::has_picture),
+    line!(ClosePicture, "close-picture", ICON_CANCEL_PRESENTATION, ctrl(Key::W), File, has_canvas),
     line!(AddModel, "add-model", ICON_CREATE_NEW_FOLDER, None, File, always),
     line!(OpenModelsFolder, "open-models-folder", ICON_FOLDER_OPEN, None, File, |studio| studio.models_folder().is_some()),
     line!(RefreshModels, "refresh-models", ICON_REFRESH, None, File, always),
     line!(OpenLibraryFolder, "open-library-folder", ICON_PHOTO_LIBRARY, None, File, |studio| studio.places.library_dir.is_some()),
     line!(OpenSettings, "settings", ICON_SETTINGS, ctrl(Key::Comma), File, always),
     line!(Quit, "quit", ICON_LOGOUT, ctrl(Key::Q), File, always),
+
+    line!(Undo, "undo", ICON_UNDO, ctrl(Key::Z), Edit, |studio| studio.document.history().undo_kind().is_some()),
+    line!(Redo, "redo", ICON_REDO, ctrl_shift(Key::Z), Edit, |studio| studio.document.history().redo_kind().is_some()),
+    line!(CopyCanvas, "copy-canvas", ICON_CONTENT_COPY, ctrl_shift(Key::C), Edit, Studio::has_picture),
+    line!(PastePicture, "paste", ICON_CONTENT_PASTE, ctrl_shift(Key::V), Edit, always),
+    line!(SelectAll, "select-all", ICON_SELECT_ALL, ctrl_shift(Key::A), Edit, has_canvas),
+    line!(InvertMask, "invert-mask", ICON_INVERT_COLORS, ctrl(Key::I), Edit, has_canvas),
+    line!(ClearMask, "clear-mask", ICON_DESELECT, ctrl_shift(Key::D), Edit, Studio::has_mask),
+    line!(LoadMask, "load-mask", ICON_UPLOAD_FILE, None, Edit, has_canvas),
+    line!(SaveMask, "save-mask", ICON_SAVE, None, Edit, Studio::has_mask),
+    line!(AcceptResult, "accept", ICON_CHECK, ctrl_shift(Key::Enter), Edit, has_result),
+    line!(DiscardResults, "discard", ICON_CLOSE, None, Edit, has_result),
+    line!(FlipResult, "flip", ICON_COMPARE, None, Edit, has_result),
+    line!(NextResult, "next-result", ICON_CHEVRON_RIGHT, None, Edit, has_result),
+    line!(PreviousResult, "previous-result", ICON_CHEVRON_LEFT, None, Edit, has_result),
 
     line!(Generate, "generate", ICON_AUTO_AWESOME, ctrl(Key::Enter), Generate, Studio::can_generate),
     line!(Cancel, "cancel", ICON_STOP, plain(Key::Escape), Generate, |studio| studio.jobs.is_busy()),
@@ -188,6 +265,10 @@ pub static ACTIONS: &[ActionInfo] = &[
     line!(SwapSize, "swap-size", ICON_SWAP_HORIZ, ctrl_shift(Key::X), Generate, always),
     line!(ModelDefaults, "model-defaults", ICON_RESTART_ALT, None, Generate, |studio| studio.model().is_some()),
 
+    line!(ZoomIn, "zoom-in", ICON_ZOOM_IN, ctrl(Key::Plus), View, Studio::has_picture),
+    line!(ZoomOut, "zoom-out", ICON_ZOOM_OUT, ctrl(Key::Minus), View, Studio::has_picture),
+    line!(ZoomFit, "zoom-fit", ICON_FIT_SCREEN, ctrl(Key::Num0), View, Studio::has_picture),
+    line!(ZoomActual, "zoom-actual", ICON_CROP_FREE, ctrl(Key::Num1), View, Studio::has_picture),
     line!(OpenPalette, "palette", ICON_SEARCH, ctrl(Key::K), View, always),
     line!(FocusSearch, "focus-search", ICON_IMAGE_SEARCH, ctrl(Key::F), View, always),
     line!(ToggleControls, "toggle-controls", ICON_DOCK_TO_RIGHT, ctrl(Key::B), View, always),

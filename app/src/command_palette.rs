@@ -37,7 +37,7 @@ pub fn palette_ui(ui: &mut Ui, studio: &Studio, commands: &mut CommandSender, ju
             .hint_text(RichText::new(t("palette-hint")).color(palette.faint))
             .desired_width(f32::INFINITY)
             .min_size(vec2(0.0, size::PRIMARY))
-            .vertical_align(egui::Align::Center),
+            .align(egui::Align2::LEFT_CENTER),
     );
     field.widget_info(|| {
         let mut info =

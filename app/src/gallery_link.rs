@@ -65,7 +65,7 @@ impl GalleryLink {
     pub fn start(root: PathBuf, waker: Waker) -> std::io::Result<Self> {
         let (requests, request_receiver) = bounded(SLOTS);
         let (reply_sender, replies) = bounded(SLOTS);
-        let (decodes, decode_receiver) = bounded(DECODE_SLOTS);
+        let (decodes, decode_receiver) = bounded::<(PathBuf, Detail)>(DECODE_SLOTS);
         let (decoded_sender, decoded) = bounded(DECODE_SLOTS);
         let (library_sender, library_receiver) = bounded(1);
         let index_waker = Arc::clone(&waker);

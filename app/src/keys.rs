@@ -18,7 +18,10 @@ pub fn handle(ctx: &Context, studio: &Studio, commands: &mut CommandSender) {
             let Some(shortcut) = info.shortcut else {
                 continue;
             };
+            // A text field has an undo of its own.
+            let is_of_text = matches!(info.action, Action::Undo | Action::Redo);
             if info.action == Action::Cancel
+                || (is_of_text && ctx.text_edit_focused())
                 || shortcut.modifiers.shift != with_shift
                 || !consume(ctx, &shortcut)
             {

@@ -10,7 +10,7 @@ use crate::theme::{self, size};
 const STARTER_NOTICE: &str = include_str!("../../../assets/starter/NOTICE.txt");
 
 /// Draws the dialog's content.
-pub fn about_ui(ui: &mut Ui, _cx: &mut PanelCx<'_>) {
+pub(super) fn about_ui(ui: &mut Ui, _cx: &mut PanelCx<'_>) {
     let version = t_args(
         "about-version",
         [("version", env!("CARGO_PKG_VERSION").into())],

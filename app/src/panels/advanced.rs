@@ -12,7 +12,7 @@ use crate::theme;
 use crate::widgets;
 
 /// Draws the section, folded unless it was opened.
-pub fn advanced_ui(ui: &mut Ui, cx: &mut PanelCx<'_>) {
+pub(super) fn advanced_ui(ui: &mut Ui, cx: &mut PanelCx<'_>) {
     let open = cx.studio.settings.open.advanced;
     let arrow = if open {
         icons::ICON_EXPAND_LESS

@@ -3,9 +3,11 @@
 use egui::{Id, Layout, RichText, ScrollArea, TextEdit, Ui, vec2};
 use egui_material_icons::icons;
 
+use pentimento_engine::library::Entry;
+
 use super::PanelCx;
 use crate::command::GalleryCommand;
-use crate::studio::gallery::{Entry, OpenFor};
+use crate::studio::gallery::OpenFor;
 use crate::text::t;
 use crate::theme::{self, size};
 use crate::widgets::{self, ThumbnailLook};
@@ -19,7 +21,7 @@ pub fn search_id() -> Id {
 }
 
 /// Draws the gallery.
-pub fn gallery_ui(ui: &mut Ui, cx: &mut PanelCx<'_>) {
+pub(super) fn gallery_ui(ui: &mut Ui, cx: &mut PanelCx<'_>) {
     ui.label(theme::strong(t("gallery")));
     ui.add_space(-size::XS);
     search_ui(ui, cx);
@@ -44,7 +46,7 @@ fn search_ui(ui: &mut Ui, cx: &mut PanelCx<'_>) {
                 .hint_text(RichText::new(t("gallery-search")).color(palette.faint))
                 .desired_width(width)
                 .min_size(vec2(width, size::CONTROL))
-                .vertical_align(egui::Align::Center),
+                .align(egui::Align2::LEFT_CENTER),
         );
         response.widget_info(|| {
             let mut info = egui::WidgetInfo::text_edit(

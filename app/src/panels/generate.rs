@@ -11,7 +11,7 @@ use crate::theme::{self, size};
 use crate::widgets;
 
 /// Draws the buttons.
-pub fn generate_ui(ui: &mut Ui, cx: &mut PanelCx<'_>) {
+pub(super) fn generate_ui(ui: &mut Ui, cx: &mut PanelCx<'_>) {
     let studio = cx.studio;
     let busy = studio.jobs.is_busy();
     ui.spacing_mut().item_spacing.y = size::XS;

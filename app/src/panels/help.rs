@@ -8,7 +8,7 @@ use crate::text::t;
 use crate::theme::{self, size};
 
 /// Draws the dialog's content.
-pub fn help_ui(ui: &mut Ui, _cx: &mut PanelCx<'_>) {
+pub(super) fn help_ui(ui: &mut Ui, _cx: &mut PanelCx<'_>) {
     ScrollArea::vertical().show(ui, |ui| {
         ui.set_width(ui.available_width());
         for key in ["help-step-1", "help-step-2", "help-step-3", "help-step-4"] {

@@ -10,7 +10,7 @@ use crate::theme::{self, size};
 use crate::widgets;
 
 /// Draws the bar.
-pub fn menu_bar_ui(ui: &mut Ui, cx: &mut PanelCx<'_>) {
+pub(super) fn menu_bar_ui(ui: &mut Ui, cx: &mut PanelCx<'_>) {
     ui.horizontal_centered(|ui| {
         ui.spacing_mut().item_spacing.x = 2.0;
         ui.label(theme::strong(t("app-name")).size(14.0));

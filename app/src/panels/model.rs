@@ -12,7 +12,7 @@ use crate::theme;
 use crate::widgets::{self, ChoiceItem};
 
 /// Draws the model's section.
-pub fn model_ui(ui: &mut Ui, cx: &mut PanelCx<'_>) {
+pub(super) fn model_ui(ui: &mut Ui, cx: &mut PanelCx<'_>) {
     let studio = cx.studio;
     let mut actions = Vec::new();
     widgets::section_ui(

@@ -11,7 +11,7 @@ use crate::theme::{self, size};
 use crate::widgets;
 
 /// Draws the notices, the newest at the bottom.
-pub fn notices_ui(ui: &mut Ui, cx: &mut PanelCx<'_>) {
+pub(super) fn notices_ui(ui: &mut Ui, cx: &mut PanelCx<'_>) {
     for notice in &cx.studio.notices.shown {
         ui.push_id(notice.id, |ui| notice_ui(ui, cx, notice));
     }

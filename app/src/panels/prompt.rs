@@ -7,7 +7,6 @@ use super::PanelCx;
 use crate::studio::draft::DraftEdit;
 use crate::text::{t, t_args};
 use crate::theme;
-use crate::widgets;
 
 /// The prompt field's id, for moving the focus there.
 pub fn prompt_id() -> Id {
@@ -15,7 +14,7 @@ pub fn prompt_id() -> Id {
 }
 
 /// Draws both fields.
-pub fn prompt_ui(ui: &mut Ui, cx: &mut PanelCx<'_>) {
+pub(super) fn prompt_ui(ui: &mut Ui, cx: &mut PanelCx<'_>) {
     let (draft, tokens) = (&cx.studio.draft, &cx.studio.tokens);
     let mut prompt = draft.prompt.clone();
     let hint = t("prompt-hint");

@@ -10,7 +10,7 @@ use crate::text::t;
 use crate::widgets::{self, ChoiceItem};
 
 /// Draws the sampling's section.
-pub fn sampling_ui(ui: &mut Ui, cx: &mut PanelCx<'_>) {
+pub(super) fn sampling_ui(ui: &mut Ui, cx: &mut PanelCx<'_>) {
     let studio = cx.studio;
     let mut reset = false;
     let mut sampling = studio.draft.sampling.clone();

@@ -12,7 +12,7 @@ use crate::theme::size;
 use crate::widgets;
 
 /// Draws the seed's section.
-pub fn seed_ui(ui: &mut Ui, cx: &mut PanelCx<'_>) {
+pub(super) fn seed_ui(ui: &mut Ui, cx: &mut PanelCx<'_>) {
     let studio = cx.studio;
     let mut seed = studio.draft.seed.clone();
     widgets::section_ui(

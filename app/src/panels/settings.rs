@@ -14,7 +14,7 @@ use crate::theme::{self, size};
 use crate::widgets::{self, ChoiceItem};
 
 /// Draws the dialog's content.
-pub fn settings_ui(ui: &mut Ui, cx: &mut PanelCx<'_>) {
+pub(super) fn settings_ui(ui: &mut Ui, cx: &mut PanelCx<'_>) {
     ScrollArea::vertical().show(ui, |ui| {
         ui.set_width(ui.available_width());
         let mut settings = cx.studio.settings.clone();

@@ -19,7 +19,7 @@ const ASPECTS: [(&str, [u32; 2]); 5] = [
 ];
 
 /// Draws the size's section.
-pub fn size_ui(ui: &mut Ui, cx: &mut PanelCx<'_>) {
+pub(super) fn size_ui(ui: &mut Ui, cx: &mut PanelCx<'_>) {
     let studio = cx.studio;
     if studio.draft.start.mode != StartMode::New {
         // The canvas decides the size then.

@@ -11,7 +11,7 @@ use crate::theme;
 use crate::widgets::{self, ChoiceItem};
 
 /// Draws the section; nothing while the canvas is empty.
-pub fn start_ui(ui: &mut Ui, cx: &mut PanelCx<'_>) {
+pub(super) fn start_ui(ui: &mut Ui, cx: &mut PanelCx<'_>) {
     let studio = cx.studio;
     if !studio.has_picture() {
         return;

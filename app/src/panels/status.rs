@@ -14,7 +14,7 @@ use crate::theme::{self, size};
 use crate::widgets;
 
 /// Draws the bar.
-pub fn status_ui(ui: &mut Ui, cx: &mut PanelCx<'_>) {
+pub(super) fn status_ui(ui: &mut Ui, cx: &mut PanelCx<'_>) {
     ui.horizontal_centered(|ui| {
         match cx.studio.jobs.active.first() {
             Some(job) => job_ui(ui, cx, job),

@@ -9,7 +9,7 @@ use crate::theme::{self, size};
 use crate::widgets;
 
 /// Draws the card; nothing when no job was left behind.
-pub fn unfinished_ui(ui: &mut Ui, cx: &mut PanelCx<'_>) {
+pub(super) fn unfinished_ui(ui: &mut Ui, cx: &mut PanelCx<'_>) {
     let jobs = &cx.studio.unfinished;
     if jobs.is_empty() {
         return;

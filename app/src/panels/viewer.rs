@@ -3,9 +3,11 @@
 use egui::{Align, Layout, Panel, RichText, ScrollArea, Ui, vec2};
 use egui_material_icons::icons;
 
+use pentimento_engine::library::Entry;
+
 use super::PanelCx;
 use crate::command::{Command, GalleryCommand};
-use crate::studio::gallery::{Entry, OpenFor};
+use crate::studio::gallery::OpenFor;
 use crate::text::t;
 use crate::theme::{self, size};
 use crate::widgets;
@@ -14,7 +16,7 @@ use crate::widgets;
 const RECIPE_WIDTH: f32 = 320.0;
 
 /// Draws the view into all of `ui`.
-pub fn viewer_ui(ui: &mut Ui, cx: &mut PanelCx<'_>) {
+pub(super) fn viewer_ui(ui: &mut Ui, cx: &mut PanelCx<'_>) {
     let Some(entry) = cx.studio.gallery.selected_entry() else {
         ui.label(theme::muted(ui, t("gallery-nothing-found")));
         return;
@@ -89,12 +91,14 @@ fn side_ui(ui: &mut Ui, cx: &mut PanelCx<'_>, entry: &Entry) {
     egui::CentralPanel::no_frame().show(ui, |ui| {
         ScrollArea::vertical().auto_shrink(false).show(ui, |ui| {
             match cx.studio.gallery.selected_record() {
-                Some(record) => {
-                    widgets::recipe_table_ui(ui, record);
+                Some(found) => {
+                    widgets::recipe_table_ui(ui, &found.record, &found.notes);
                     ui.add_space(size::S);
                     if widgets::text_button_ui(ui, t("copy-recipe")).clicked() {
-                        cx.commands
-                            .send(Command::CopyText(widgets::recipe_text(record)));
+                        cx.commands.send(Command::CopyText(widgets::recipe_text(
+                            &found.record,
+                            &found.notes,
+                        )));
                     }
                 }
                 None if !entry.prompt.is_empty() => {

@@ -16,7 +16,7 @@ const WIDTH: f32 = 460.0;
 const EXAMPLES: usize = 5;
 
 /// Draws the page in the middle of `ui`.
-pub fn welcome_ui(ui: &mut Ui, cx: &mut PanelCx<'_>) {
+pub(super) fn welcome_ui(ui: &mut Ui, cx: &mut PanelCx<'_>) {
     let studio = cx.studio;
     let palette = theme::palette(ui);
     let examples = studio

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use pentimento_engine::client::{Request, SaveTo};
 use pentimento_engine::recipe::{FoundRecord, Recipe};
 
+use super::canvas_command::{CanvasCommand, FileCommand, ViewCommand};
+use super::document::DocumentCommand;
 use super::draft::{DraftEdit, StartMode, draw_seed};
 use super::gallery::{GalleryRequest, PictureId};
 use super::io_task::{Ask, IoTask, Prepare};
@@ -94,7 +96,12 @@ impl Studio {
             }
             Action::OpenLibraryFolder => return show(self.places.library_dir.as_deref()),
             Action::Quit => return vec![Effect::Quit],
-            other => return self.apply_view_action(other),
+            other => {
+                return match canvas_command(other) {
+                    Some(command) => self.apply_canvas(command),
+                    None => self.apply_view_action(other),
+                };
+            }
         }
         Vec::new()
     }
@@ -333,6 +340,34 @@ impl Studio {
         }
         effects
     }
+}
+
+/// The canvas command of an action, for those that are one.
+fn canvas_command(action: Action) -> Option<CanvasCommand> {
+    Some(match action {
+        Action::OpenPicture => FileCommand::OpenDialog.into(),
+        Action::PastePicture => FileCommand::PastePicture.into(),
+        Action::SaveCanvas => FileCommand::SaveCopyDialog.into(),
+        Action::CopyCanvas => FileCommand::CopyPicture.into(),
+        Action::LoadMask => FileCommand::LoadMaskDialog.into(),
+        Action::SaveMask => FileCommand::SaveMaskDialog.into(),
+        Action::ClosePicture => DocumentCommand::Close.into(),
+        Action::Undo => DocumentCommand::Undo.into(),
+        Action::Redo => DocumentCommand::Redo.into(),
+        Action::SelectAll => DocumentCommand::SelectAll.into(),
+        Action::InvertMask => DocumentCommand::InvertMask.into(),
+        Action::ClearMask => DocumentCommand::ClearMask.into(),
+        Action::AcceptResult => StagingCommand::Accept.into(),
+        Action::DiscardResults => StagingCommand::Discard.into(),
+        Action::FlipResult => StagingCommand::Flip.into(),
+        Action::NextResult => StagingCommand::Next.into(),
+        Action::PreviousResult => StagingCommand::Previous.into(),
+        Action::ZoomIn => ViewCommand::ZoomIn.into(),
+        Action::ZoomOut => ViewCommand::ZoomOut.into(),
+        Action::ZoomFit => ViewCommand::Fit.into(),
+        Action::ZoomActual => ViewCommand::ActualSize.into(),
+        _ => return None,
+    })
 }
 
 fn show(folder: Option<&std::path::Path>) -> Vec<Effect> {

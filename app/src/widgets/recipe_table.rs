@@ -7,8 +7,9 @@ use super::progress::duration_text;
 use crate::text::{t, t_args};
 use crate::theme;
 
-/// The rows of a record: name and value, in reading order.
-pub fn recipe_rows(record: &Record) -> Vec<(&'static str, String)> {
+/// The rows of a record: name and value, in reading order. `notes`: what could not be honoured when
+/// it was read.
+pub fn recipe_rows(record: &Record, notes: &[String]) -> Vec<(&'static str, String)> {
     let recipe = &record.recipe;
     let mut rows = vec![(t("prompt"), recipe.prompt.clone())];
     if !recipe.negative_prompt.is_empty() {
@@ -47,6 +48,7 @@ pub fn recipe_rows(record: &Record) -> Vec<(&'static str, String)> {
         (t("precision"), precision_text(recipe.precision).to_owned()),
     ]);
     rows.extend(outcome_rows(record));
+    rows.extend(notes.iter().map(|note| (t("note"), note.clone())));
     rows
 }
 
@@ -77,8 +79,8 @@ fn outcome_rows(record: &Record) -> Vec<(&'static str, String)> {
 }
 
 /// The record as lines of text, for the clipboard.
-pub fn recipe_text(record: &Record) -> String {
-    let lines: Vec<String> = recipe_rows(record)
+pub fn recipe_text(record: &Record, notes: &[String]) -> String {
+    let lines: Vec<String> = recipe_rows(record, notes)
         .into_iter()
         .map(|(name, value)| format!("{name}: {value}"))
         .collect();
@@ -86,10 +88,10 @@ pub fn recipe_text(record: &Record) -> String {
 }
 
 /// Shows the rows: names in a muted column, values that wrap and can be selected.
-pub fn recipe_table_ui(ui: &mut Ui, record: &Record) {
+pub fn recipe_table_ui(ui: &mut Ui, record: &Record, notes: &[String]) {
     const NAMES: f32 = 104.0;
     ui.spacing_mut().item_spacing.y = 6.0;
-    for (name, value) in recipe_rows(record) {
+    for (name, value) in recipe_rows(record, notes) {
         ui.horizontal_top(|ui| {
             ui.allocate_ui(egui::vec2(NAMES, 16.0), |ui| {
                 ui.set_min_width(NAMES);

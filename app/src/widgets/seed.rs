@@ -16,7 +16,7 @@ pub fn seed_field_ui(ui: &mut Ui, id: Id, label_id: Id, value: &mut u64, width: 
                 .id(id)
                 .desired_width(width)
                 .min_size(egui::vec2(width, size::CONTROL))
-                .vertical_align(egui::Align::Center)
+                .align(egui::Align2::LEFT_CENTER)
                 .char_limit(20),
         )
         .labelled_by(label_id);
