@@ -78,7 +78,12 @@ impl About {
     pub(crate) fn tables(&self) -> Vec<(&str, NoiseTable)> {
         let parse = |(name, text): (&'_ String, &String)| {
             let path = PathBuf::from(format!("{name}/scheduler_config.json"));
-            NoiseTable::parse(&path, text, PipelineRules::AsWritten).expect("supported")
+            let rules = if name.starts_with("pipeline") {
+                PipelineRules::StableDiffusion
+            } else {
+                PipelineRules::AsWritten
+            };
+            NoiseTable::parse(&path, text, rules).expect("supported")
         };
         let named = self.configs.iter();
         named

@@ -109,7 +109,11 @@ fn runs_end_where_the_reference_ends() {
         for sampler in SAMPLERS {
             for schedule in SCHEDULES {
                 let key = format!("{name}/{sampler}/{schedule}");
-                let mut rows = reference[&key].chunks_exact(16);
+                let Some(rows) = reference.get(&key) else {
+                    assert!(name.starts_with("pipeline"), "{key} is missing");
+                    continue;
+                };
+                let mut rows = rows.chunks_exact(16);
                 for &steps in &about.steps {
                     for mode in &about.modes {
                         let want = rows.next().expect("a row");

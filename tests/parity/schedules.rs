@@ -32,7 +32,10 @@ fn levels_are_those_of_the_reference() {
         for sampler in SAMPLERS.into_iter().filter(|id| *id != "dpmpp_2m_sde") {
             for schedule in SCHEDULES {
                 let key = format!("{name}/{sampler}/{schedule}");
-                let want = &reference[&key];
+                let Some(want) = reference.get(&key) else {
+                    assert!(name.starts_with("pipeline"), "{key} is missing");
+                    continue;
+                };
                 let (timesteps, sigmas) = want.split_at(want.len() / 2);
                 let (spec, rule) = (
                     samplers::find(sampler).expect("sampler"),

@@ -5,6 +5,8 @@
 //! alpha² + sigma² = 1, also those that are usually written for `x0 + sigma * epsilon` (divide by
 //! alpha to get there), so a model with zero terminal SNR needs no infinite sigma.
 
+#[cfg(test)]
+mod contract;
 mod ddim;
 mod dpmpp;
 mod dpmpp_2m;

@@ -8,6 +8,7 @@
 mod class;
 mod config;
 mod exponential;
+mod fields;
 mod karras;
 mod model;
 mod sgm_uniform;
