@@ -23,7 +23,7 @@ use crate::nn::Act;
 use crate::noise;
 use crate::preview::{LinearMap, Previewer};
 use crate::raster::{Mask, Picture};
-use crate::recipe::{NoiseKind, Recipe};
+use crate::recipe::Recipe;
 use crate::samplers::{self, Trajectory, trajectory};
 use crate::schedules;
 use denoise::{GuidedDenoiser, RunObserver};
@@ -163,12 +163,4 @@ fn decode(latents: &Latents, inputs: &Inputs<'_>, size_px: [u32; 2]) -> Result<P
     let latents = latents.scaled(1.0 / autoencoder.scaling_factor())?;
     let y = autoencoder.decode(&Act::from_tensor(latents.tensor().clone()), inputs.cancel)?;
     pixels::picture_from_tensor(&y.to_tensor()?, size_px)
-}
-
-/// Name of a noise source for people.
-pub fn noise_label(kind: NoiseKind) -> &'static str {
-    match kind {
-        NoiseKind::TorchCpu => "CPU (mt19937)",
-        NoiseKind::Philox => "GPU (Philox)",
-    }
 }

@@ -18,6 +18,9 @@ pub use linear::LinearMap;
 /// Share of the sampling time that decoded previews may take.
 pub const DECODER_SHARE: f64 = 0.05;
 
+/// Side of the corner, in latent pixels, that is decoded to learn what a decode costs.
+const CORNER: usize = 4;
+
 /// Draws previews for one picture and keeps account of their cost.
 pub struct Previewer<'a> {
     model: &'a dyn Model,
@@ -55,7 +58,7 @@ impl<'a> Previewer<'a> {
     /// `Cancelled`, or `Compute` when the device fails.
     pub fn draw(&mut self, x0: &Latents, cancel: &CancelToken) -> Result<(Picture, bool)> {
         let start = Instant::now();
-        let decoded = self.may_decode();
+        let decoded = self.may_decode(x0, cancel)?;
         let picture = if decoded {
             self.decode(x0, cancel)?
         } else {
@@ -74,13 +77,38 @@ impl<'a> Previewer<'a> {
         self.spent
     }
 
-    fn may_decode(&self) -> bool {
+    /// Whether another decode keeps within its share of the time.
+    fn may_decode(&mut self, x0: &Latents, cancel: &CancelToken) -> Result<bool> {
         if !self.model.autoencoder().is_tiny() {
-            return false;
+            return Ok(false);
         }
-        // Without a measure yet, a decode is taken to cost a twentieth of a second.
-        let cost = self.decode_cost.unwrap_or(Duration::from_millis(50));
-        (self.spent + cost).as_secs_f64() <= DECODER_SHARE * self.began.elapsed().as_secs_f64()
+        let allowed = self.began.elapsed().mul_f64(DECODER_SHARE);
+        let cost = match self.decode_cost {
+            Some(cost) => cost,
+            None => self.estimate(x0, allowed, cancel)?,
+        };
+        Ok(self.spent + cost <= allowed)
+    }
+
+    /// Cost of a decode as told by decoding one corner, once there is time for that.
+    fn estimate(
+        &mut self,
+        x0: &Latents,
+        allowed: Duration,
+        cancel: &CancelToken,
+    ) -> Result<Duration> {
+        let [_, _, height, width] = x0.shape();
+        let (rows, columns) = (height.min(CORNER), width.min(CORNER));
+        // Before the first step has shown how fast this machine is, nothing can be afforded.
+        if allowed < Duration::from_millis(2) {
+            return Ok(Duration::MAX / 2);
+        }
+        let corner = x0.tensor().narrow(2, 0, rows)?.narrow(3, 0, columns)?.contiguous()?;
+        let start = Instant::now();
+        self.model.autoencoder().decode(&Act::from_tensor(corner), cancel)?;
+        let cost = start.elapsed().mul_f64((height * width) as f64 / (rows * columns) as f64);
+        self.decode_cost = Some(cost);
+        Ok(cost)
     }
 
     fn decode(&self, x0: &Latents, cancel: &CancelToken) -> Result<Picture> {
