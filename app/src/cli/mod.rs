@@ -69,6 +69,8 @@ pub struct Context<'a> {
     pub err_is_terminal: bool,
     /// Ctrl+C and the engine's waker.
     pub signal: Arc<Signal>,
+    /// Makes Ctrl+C ring [`Self::signal`]; called when a command starts work that it can stop.
+    pub catch_interrupts: &'a dyn Fn(&Arc<Signal>),
     /// Starts the engine.
     pub start_engine: EngineFactory,
     /// Opens the window and returns when it is closed.

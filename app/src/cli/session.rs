@@ -87,6 +87,7 @@ impl Session {
     /// Starts an engine.
     pub(super) fn start(config: EngineConfig, context: &Context<'_>) -> Result<Self, Failure> {
         let signal = Arc::clone(&context.signal);
+        (context.catch_interrupts)(&signal);
         let engine = (context.start_engine)(config, signal.waker())?;
         Ok(Self {
             engine,
