@@ -9,6 +9,7 @@
 
 mod networks;
 mod noise;
+mod pipelines;
 mod runs;
 mod samplers;
 mod schedules;

@@ -9,3 +9,4 @@
 pub mod compare;
 pub mod fixture;
 pub mod places;
+pub mod running;
