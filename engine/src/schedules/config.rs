@@ -49,6 +49,13 @@ pub(super) enum BetaCurve {
     SquaredCosine,
 }
 
+/// Schedules that fill in sigmas between the ends of a table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum SigmaSchedule {
+    Karras,
+    Exponential,
+}
+
 /// What the reference's pipeline does to the file's values before the scheduler sees them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PipelineRules {
@@ -79,8 +86,8 @@ pub struct NoiseTable {
     pub(super) set_alpha_to_one: Option<bool>,
     pub(super) zero_terminal_snr: bool,
     pub(super) ends_at_smallest_sigma: bool,
-    pub(super) karras: bool,
-    pub(super) exponential: bool,
+    /// Which sigma schedule the file makes the model's own, where the sampler's class has such.
+    pub(super) own_schedule: Option<SigmaSchedule>,
     pub(super) clip_sample: Option<bool>,
     pub(super) clip_range: f64,
     pub(super) dpm: DpmOptions,
@@ -123,6 +130,17 @@ impl NoiseTable {
         {
             return Err(fields.bad("trained_betas", "must have num_train_timesteps entries"));
         }
+        let own_schedule = match (
+            fields.flag("use_karras_sigmas")?.unwrap_or(false),
+            fields.flag("use_exponential_sigmas")?.unwrap_or(false),
+        ) {
+            (true, true) => {
+                return Err(fields.bad("use_exponential_sigmas", "excludes use_karras_sigmas"));
+            }
+            (true, false) => Some(SigmaSchedule::Karras),
+            (false, true) => Some(SigmaSchedule::Exponential),
+            (false, false) => None,
+        };
         let algorithm = fields.word("algorithm_type")?.unwrap_or("dpmsolver++");
         Ok(Self {
             class_name: fields.word("_class_name")?.unwrap_or_default().to_owned(),
@@ -168,8 +186,7 @@ impl NoiseTable {
             ends_at_smallest_sigma: fields
                 .choice("final_sigmas_type", &[("zero", false), ("sigma_min", true)])?
                 .unwrap_or(false),
-            karras: fields.flag("use_karras_sigmas")?.unwrap_or(false),
-            exponential: fields.flag("use_exponential_sigmas")?.unwrap_or(false),
+            own_schedule,
             clip_sample: fields.flag("clip_sample")?,
             clip_range: fields.number("clip_sample_range")?.unwrap_or(1.0),
             dpm: DpmOptions::read(&fields)?,

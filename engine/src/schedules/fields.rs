@@ -98,11 +98,6 @@ impl<'a> Fields<'a> {
         if class.contains("FlowMatch") || class.contains("EDM") {
             return Err(self.unsupported("_class_name", "use a model with a discrete noise table"));
         }
-        if self.flag("use_karras_sigmas")? == Some(true)
-            && self.flag("use_exponential_sigmas")? == Some(true)
-        {
-            return Err(self.bad("use_exponential_sigmas", "excludes use_karras_sigmas"));
-        }
         for (name, value) in &self.map {
             let name = name.as_str();
             if name.starts_with('_') || HONOURED.contains(&name) || WITHOUT_EFFECT.contains(&name) {

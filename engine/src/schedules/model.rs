@@ -2,7 +2,7 @@
 //! scheduler config.
 
 use super::class::ReferenceClass;
-use super::config::Spacing;
+use super::config::{SigmaSchedule, Spacing};
 use super::table::{ClassTable, level_of_sigma};
 use super::{ScheduleSpec, Step, chain, chain_of_sigmas, exponential, karras, spacing};
 use crate::denoiser::Level;
@@ -16,11 +16,12 @@ pub(super) const SPEC: ScheduleSpec = ScheduleSpec {
 };
 
 fn steps(table: &ClassTable<'_>, count: usize) -> Result<Vec<Step>> {
-    if table.class.has_sigma_schedules() && table.source.karras {
-        return (karras::SPEC.steps)(table, count);
-    }
-    if table.class.has_sigma_schedules() && table.source.exponential {
-        return (exponential::SPEC.steps)(table, count);
+    if table.class.has_sigma_schedules() {
+        match table.source.own_schedule {
+            Some(SigmaSchedule::Karras) => return (karras::SPEC.steps)(table, count),
+            Some(SigmaSchedule::Exponential) => return (exponential::SPEC.steps)(table, count),
+            None => {}
+        }
     }
     match table.class {
         ReferenceClass::Euler | ReferenceClass::EulerAncestral | ReferenceClass::Heun => {
