@@ -6,3 +6,7 @@
     clippy::expect_used,
     reason = "a test that cannot go on says so by panicking"
 )]
+
+mod determinism;
+mod jobs;
+mod paste_back;
