@@ -69,12 +69,15 @@ pub fn attention<T: Element, O: Element>(
     heads: Heads,
     out: RowsMut<'_, O>,
 ) {
+    // Taken out rather than borrowed: while it waits, this thread may be given another attention.
     if T::PRECISION == Precision::Bf16 && isa.has_fast_bf16() {
-        PACKED_BF16
-            .with_borrow_mut(|packed| stream::<T, bf16, O>(isa, [q, k, v], heads, packed, out));
+        let mut packed = PACKED_BF16.take();
+        stream::<T, bf16, O>(isa, [q, k, v], heads, &mut packed, out);
+        PACKED_BF16.set(packed);
     } else {
-        PACKED_F32
-            .with_borrow_mut(|packed| stream::<T, f32, O>(isa, [q, k, v], heads, packed, out));
+        let mut packed = PACKED_F32.take();
+        stream::<T, f32, O>(isa, [q, k, v], heads, &mut packed, out);
+        PACKED_F32.set(packed);
     }
 }
 

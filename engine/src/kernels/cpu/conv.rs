@@ -4,14 +4,14 @@
 //! pointer to the input pixel's channels, or to zeros outside the picture. Enlarging the picture to
 //! twice its size by repetition before the convolution is then only other pointers.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use half::bf16;
 
 use super::driver::{PanelsOf, Product, RowSource, converted, same_type};
-use super::epilogue::Epilogue;
+use super::epilogue::{Epilogue, Places};
 use super::isa::Isa;
-use super::pack::{PackedMatrix, PanelData, Weight};
+use super::pack::{Layout, PackedMatrix, PanelData, Weight};
 use super::shared::{Aligned, Rows, RowsMut};
 use super::simd::{Element, Precision};
 use super::tile::TileElement;
@@ -106,11 +106,16 @@ impl Window {
     }
 }
 
-/// A convolution's packed weights and its window.
-#[derive(Debug)]
+/// A convolution's packed weights and its window. Clones share the weights.
+#[derive(Clone, Debug)]
 pub struct Conv2d {
-    weight: Arc<PackedMatrix>,
     window: Window,
+    weight: Arc<PackedMatrix>,
+    /// For a 3x3 window over a doubled picture: four windows of 2x2 over the picture itself, one for
+    /// each of the four pixels that a pixel becomes (above left, above right, below left, below
+    /// right). Where two or four places of the 3x3 window lie over the same pixel their weights are
+    /// added, which leaves 16 of 36 products. Made when first used.
+    quarters: Arc<OnceLock<[PackedMatrix; 4]>>,
 }
 
 impl Conv2d {
@@ -130,20 +135,25 @@ impl Conv2d {
         let taps = window.kernel.0 * window.kernel.1;
         let weight = PackedMatrix::window(isa, precision, weight, (outputs, channels, taps));
         Self {
-            weight: Arc::new(weight),
             window,
+            weight: Arc::new(weight),
+            quarters: Arc::default(),
         }
     }
 
     /// The same weight over a picture whose pixels are first repeated to two by two.
+    ///
+    /// The first result that a [`Window::doubling`] computes takes another 16/9 of the weight's
+    /// memory, for good; it and all later ones then need 4/9 of the products. In bf16 the sums of
+    /// weights are rounded once more.
     #[must_use]
     pub fn doubling(&self) -> Self {
         Self {
-            weight: Arc::clone(&self.weight),
             window: Window {
                 upsample: true,
                 ..self.window
             },
+            ..self.clone()
         }
     }
 
@@ -155,6 +165,16 @@ impl Conv2d {
     /// The packed weight.
     pub fn weight(&self) -> &PackedMatrix {
         &self.weight
+    }
+
+    /// The four windows of [`Self::quarters`].
+    fn quarters(&self) -> &[PackedMatrix; 4] {
+        if self.quarters.get().is_none() {
+            // Not within the lock: packing runs on the pool, which may bring this thread here again.
+            let quarter = |index| quarter_of(&self.weight, (index / 2, index % 2));
+            drop(self.quarters.set(std::array::from_fn(quarter)));
+        }
+        self.quarters.wait()
     }
 
     /// `out = epilogue(convolution of input)`.
@@ -182,45 +202,38 @@ impl Conv2d {
             "channels of the input against the weight's"
         );
         match &self.weight.data {
-            PanelData::F32(panels) => {
-                let panels = PanelsOf::Ready(panels.as_slice());
-                self.product::<A, f32, O>(input, shape, panels, epilogue, out);
+            PanelData::F32(_) | PanelData::Narrow(_) => {
+                self.products::<A, f32, O>(input, shape, epilogue, out);
             }
-            PanelData::Pairs(panels) => {
-                let panels = PanelsOf::Ready(panels.as_slice());
-                self.product::<A, bf16, O>(input, shape, panels, epilogue, out);
-            }
-            PanelData::Narrow(panels) => {
-                let panels = PanelsOf::Narrow(panels.as_slice());
-                self.product::<A, f32, O>(input, shape, panels, epilogue, out);
-            }
+            PanelData::Pairs(_) => self.products::<A, bf16, O>(input, shape, epilogue, out),
         }
     }
 
-    fn product<A: Element, T: TileElement, O: Element>(
+    /// Computes the result with tiles of `T`.
+    fn products<A: Element, T: TileElement, O: Element>(
         &self,
         input: Rows<'_, A>,
         shape: Pictures,
-        panels: PanelsOf<'_, T>,
         epilogue: &Epilogue<'_, O>,
         mut out: RowsMut<'_, O>,
     ) {
-        let b = &self.weight;
-        let in_place = if b.run == b.run_packed {
+        let b = &*self.weight;
+        let as_is = if b.run == b.run_packed {
             same_type::<A, T>(input.data)
         } else {
             None
         };
-        let mut buffer = Aligned::zeros(0);
-        let (data, stride) = if let Some(data) = in_place {
-            (data, input.stride)
-        } else {
-            buffer = Aligned::<T>::zeros(input.rows * b.run_packed);
+        let converted = as_is.is_none().then(|| {
+            let mut buffer = Aligned::<T>::zeros(input.rows * b.run_packed);
             converted(b.isa, input, b.run_packed, buffer.as_mut_slice());
-            (buffer.as_slice(), b.run_packed)
+            buffer
+        });
+        let (data, stride) = match (&converted, as_is) {
+            (Some(buffer), _) => (buffer.as_slice(), b.run_packed),
+            (None, data) => (data.unwrap_or_default(), input.stride),
         };
         let outside = Aligned::<T>::zeros(b.run_packed);
-        let source = Gather {
+        let gather = Gather {
             start: data.as_ptr(),
             stride,
             outside: outside.as_slice().as_ptr(),
@@ -228,22 +241,78 @@ impl Conv2d {
             output: self.window.output(shape),
             window: self.window,
         };
-        let rows = source.output.pixels();
-        let product = Product {
-            source,
-            rows,
-            b,
-            panels,
-            epilogue,
+        let mut product = |source: Gather<T>, b: &PackedMatrix, places: Places| {
+            let rows = source.output.pixels();
+            let product = Product {
+                source,
+                rows,
+                b,
+                panels: PanelsOf::<T>::new(b),
+                epilogue,
+                places,
+            };
+            // SAFETY: `data` holds a row of b.run_packed values for each pixel of `shape`, `stride`
+            // apart, `outside` as many zeros; both outlive the call.
+            unsafe { product.compute(&mut out) };
         };
-        // SAFETY: `data` holds a row of b.run_packed values for each pixel of `shape`, `stride` apart,
-        // `outside` as many zeros; both outlive the call.
-        unsafe { product.compute(&mut out) };
-        drop(buffer);
+        if self.window != Window::doubling() {
+            product(gather, b, Places::Same);
+            return;
+        }
+        for (index, b) in self.quarters().iter().enumerate() {
+            let (down, right) = (index / 2, index % 2);
+            let padding = [1 - down, 1 - right, down, right];
+            let window = Window {
+                kernel: (2, 2),
+                stride: 1,
+                padding,
+                upsample: false,
+            };
+            let places = Places::Doubled {
+                width: shape.width,
+                down,
+                right,
+            };
+            product(
+                Gather {
+                    output: shape,
+                    window,
+                    ..gather
+                },
+                b,
+                places,
+            );
+        }
     }
 }
 
+/// The 2x2 window of one of the four pixels that a pixel becomes (see [`Conv2d`]).
+///
+/// The rows of the 3x3 window that lie over the pixel's neighbour and over itself are, for the upper
+/// pixels, the first and the last two; for the lower ones, over itself and the neighbour below, the
+/// first two and the last. So it is across.
+fn quarter_of(weight: &PackedMatrix, (down, right): (usize, usize)) -> PackedMatrix {
+    let split = |half: usize, tap: usize| if tap == 0 { 0..1 + half } else { 1 + half..3 };
+    let layout = Layout {
+        n: weight.n,
+        taps: 4,
+        run: weight.run,
+        paired: false,
+    };
+    PackedMatrix::pack(
+        weight.isa,
+        weight.precision(),
+        layout,
+        |column, tap, input| {
+            let rows = split(down, tap / 2);
+            let places = rows.flat_map(|y| split(right, tap % 2).map(move |x| 3 * y + x));
+            places.map(|place| weight.value(column, place, input)).sum()
+        },
+    )
+}
+
 /// The pixels under the window at each of its places.
+#[derive(Clone, Copy)]
 struct Gather<T> {
     start: *const T,
     stride: usize,

@@ -11,9 +11,9 @@ use half::bf16;
 use rayon::prelude::*;
 
 use super::elementwise::Convert;
-use super::epilogue::{Epilogue, Finish};
+use super::epilogue::{Epilogue, Finish, Places};
 use super::isa::Isa;
-use super::pack::PackedMatrix;
+use super::pack::{PackedMatrix, PanelData};
 use super::shared::{Aligned, Rows, RowsMut, Target};
 use super::simd::Element;
 use super::tile::{AddToTiles, Span, TileElement};
@@ -40,6 +40,7 @@ pub(super) struct Product<'a, T, O, R> {
     pub(super) b: &'a PackedMatrix,
     pub(super) panels: PanelsOf<'a, T>,
     pub(super) epilogue: &'a Epilogue<'a, O>,
+    pub(super) places: Places,
 }
 
 /// The panels of a product.
@@ -52,6 +53,23 @@ pub(super) enum PanelsOf<'a, T> {
 }
 
 impl<'a, T: TileElement> PanelsOf<'a, T> {
+    /// A weight's panels.
+    ///
+    /// # Panics
+    /// If tiles of `T` are not for this weight.
+    pub(super) fn new(b: &'a PackedMatrix) -> Self {
+        let ready = match &b.data {
+            PanelData::F32(panels) => same_type(panels.as_slice()),
+            PanelData::Pairs(panels) => same_type(panels.as_slice()),
+            PanelData::Narrow(panels) => return Self::Narrow(panels.as_slice()),
+        };
+        assert!(
+            ready.is_some(),
+            "tiles of another precision than the weight's"
+        );
+        Self::Ready(ready.unwrap_or_default())
+    }
+
     /// A piece of the panels; widened into `wide` where they are narrow.
     fn piece<'b>(&self, isa: Isa, range: Range<usize>, wide: &'b mut Aligned<T>) -> &'b [T]
     where
@@ -81,10 +99,10 @@ impl<T: TileElement, O: Element, R: RowSource> Product<'_, T, O, R> {
         let (b, rows) = (self.b, self.rows);
         assert_eq!(
             (out.rows, out.cols),
-            (rows, b.outputs()),
+            (rows * self.places.multiple(), b.outputs()),
             "the result's shape"
         );
-        self.epilogue.check(b, rows);
+        self.epilogue.check(b, out.rows);
         if rows == 0 || b.panels() == 0 {
             return;
         }
@@ -131,7 +149,7 @@ impl<T: TileElement, O: Element, R: RowSource> Product<'_, T, O, R> {
                 let row = first + from * b.tile_rows;
                 let rows = (end - row).min(at_once * b.tile_rows);
                 for at in row..row + rows {
-                    target.prefetch(at, panel * b.panel_outputs());
+                    target.prefetch(self.places.of(at), panel * b.panel_outputs());
                 }
                 for (index, part) in parts.iter().enumerate() {
                     let start = panel * b.panel_len() + part.start(b);
@@ -163,6 +181,7 @@ impl<T: TileElement, O: Element, R: RowSource> Product<'_, T, O, R> {
                     rows,
                     panel,
                     sums: &*sums,
+                    places: self.places,
                 });
             }
         }

@@ -3,6 +3,7 @@
 use half::bf16;
 
 use super::driver::{PanelsOf, Product, RowSource, converted, same_type};
+use super::epilogue::Places;
 use super::pack::{PackedMatrix, PanelData};
 use super::shared::Aligned;
 use super::simd::Element;
@@ -32,52 +33,46 @@ pub fn matmul<A: Element, O: Element>(
         "columns of the left side against inputs of the right"
     );
     match &b.data {
-        PanelData::F32(panels) => {
-            product::<A, f32, O>(a, b, PanelsOf::Ready(panels.as_slice()), epilogue, out);
-        }
-        PanelData::Pairs(panels) => {
-            product::<A, bf16, O>(a, b, PanelsOf::Ready(panels.as_slice()), epilogue, out);
-        }
-        PanelData::Narrow(panels) => {
-            product::<A, f32, O>(a, b, PanelsOf::Narrow(panels.as_slice()), epilogue, out);
-        }
+        PanelData::F32(_) | PanelData::Narrow(_) => product::<A, f32, O>(a, b, epilogue, out),
+        PanelData::Pairs(_) => product::<A, bf16, O>(a, b, epilogue, out),
     }
 }
 
 fn product<A: Element, T: TileElement, O: Element>(
     a: Rows<'_, A>,
     b: &PackedMatrix,
-    panels: PanelsOf<'_, T>,
     epilogue: &Epilogue<'_, O>,
     mut out: RowsMut<'_, O>,
 ) {
-    let in_place = if b.run == b.run_packed {
+    let as_is = if b.run == b.run_packed {
         same_type::<A, T>(a.data)
     } else {
         None
     };
-    let mut buffer = Aligned::zeros(0);
-    let (data, stride) = if let Some(data) = in_place {
-        (data, a.stride)
-    } else {
-        buffer = Aligned::<T>::zeros(a.rows * b.run_packed);
+    let converted = as_is.is_none().then(|| {
+        let mut buffer = Aligned::<T>::zeros(a.rows * b.run_packed);
         converted(b.isa, a, b.run_packed, buffer.as_mut_slice());
-        (buffer.as_slice(), b.run_packed)
+        buffer
+    });
+    let (data, stride) = match (&converted, as_is) {
+        (Some(buffer), _) => (buffer.as_slice(), b.run_packed),
+        (None, data) => (data.unwrap_or_default(), a.stride),
     };
     let source = Plain {
         start: data.as_ptr(),
         stride,
     };
+    let (rows, panels, places) = (a.rows, PanelsOf::<T>::new(b), Places::Same);
     let product = Product {
         source,
-        rows: a.rows,
+        rows,
         b,
         panels,
         epilogue,
+        places,
     };
     // SAFETY: `data` holds a.rows rows of b.run_packed values, `stride` apart, and outlives the call.
     unsafe { product.compute(&mut out) };
-    drop(buffer);
 }
 
 /// Rows a fixed distance apart.
