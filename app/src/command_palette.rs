@@ -92,7 +92,7 @@ fn entry_ui(ui: &mut Ui, info: &ActionInfo, on: bool) -> egui::Response {
         button = button.fill(palette.accent_wash);
     }
     if let Some(shortcut) = info.shortcut {
-        let keys = ui.ctx().format_shortcut(&shortcut);
+        let keys = widgets::keys_text(ui, &shortcut);
         button = button.shortcut_text(RichText::new(keys).size(11.5).color(palette.faint));
     }
     let response = ui.add(button);

@@ -55,13 +55,16 @@ pub fn window_ui(ui: &mut Ui, view: &mut CanvasView, cx: &mut PanelCx<'_>) {
     egui::CentralPanel::no_frame()
         .frame(Frame::new().fill(palette.desk))
         .show(ui, |ui| {
+            let room = ui.max_rect();
             canvas::canvas_ui(ui, view, cx.studio, cx.textures, cx.commands);
+            if cx.studio.shows_nothing() {
+                empty_canvas_ui(ui, room, cx);
+            }
         });
 }
 
 /// Draws the page of an empty canvas over `room`.
-pub fn empty_canvas_ui(ui: &mut Ui, cx: &mut PanelCx<'_>) {
-    let room = ui.max_rect();
+fn empty_canvas_ui(ui: &mut Ui, room: egui::Rect, cx: &mut PanelCx<'_>) {
     ui.scope_builder(egui::UiBuilder::new().max_rect(room), |ui| {
         place_ui(ui, Place::EmptyCanvas, cx);
     });
@@ -137,7 +140,8 @@ pub fn corner_ui(ctx: &Context, cx: &mut PanelCx<'_>) {
         return;
     }
     Area::new(Id::unique("notices"))
-        .order(Order::Foreground)
+        // Above dialogs too: deleting in the large view offers its undo here.
+        .order(Order::Tooltip)
         .anchor(
             Align2::RIGHT_BOTTOM,
             vec2(-size::L, -(size::STATUS_BAR + size::M)),

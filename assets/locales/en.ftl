@@ -179,6 +179,7 @@ content-noise = Noise
 content-noise-hint = Latent noise: for something quite new
 content-nothing = Nothing
 content-nothing-hint = Empty latents: with high strength only
+area = Area
 area-tip = What the model sees: all of the picture, or the masked part with its surroundings, at the model's own size
 area-whole = Whole picture
 area-masked = Only the mask

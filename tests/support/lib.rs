@@ -7,6 +7,7 @@
 )]
 
 pub mod compare;
+pub mod fake_engine;
 pub mod fixture;
 pub mod places;
 pub mod running;

@@ -5,3 +5,11 @@
     clippy::expect_used,
     reason = "a test that cannot go on says so by panicking"
 )]
+
+mod gallery;
+mod generate;
+mod harness;
+mod recipe;
+mod seed;
+mod sizes;
+mod window;

@@ -15,8 +15,8 @@ pub(super) fn generate_ui(ui: &mut Ui, cx: &mut PanelCx<'_>) {
     let studio = cx.studio;
     let busy = studio.jobs.is_busy();
     ui.spacing_mut().item_spacing.y = size::XS;
-    ui.with_layout(Layout::right_to_left(egui::Align::Center), |ui| {
-        ui.set_height(size::PRIMARY);
+    let row = egui::vec2(ui.available_width(), size::PRIMARY);
+    ui.allocate_ui_with_layout(row, Layout::right_to_left(egui::Align::Center), |ui| {
         if busy {
             let cancel = Action::Cancel.info();
             let button = egui::Button::new((
@@ -68,7 +68,7 @@ fn note_ui(ui: &mut Ui, cx: &PanelCx<'_>) {
         let keys = Action::Generate
             .info()
             .shortcut
-            .map(|shortcut| ui.ctx().format_shortcut(&shortcut))
+            .map(|shortcut| widgets::keys_text(ui, &shortcut))
             .unwrap_or_default();
         t_args(
             "generate-ready",

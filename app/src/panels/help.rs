@@ -19,7 +19,7 @@ pub(super) fn help_ui(ui: &mut Ui, _cx: &mut PanelCx<'_>) {
             ui.label(theme::strong(menu.title()));
             for info in ACTIONS.iter().filter(|info| info.menu == menu) {
                 if let Some(shortcut) = info.shortcut {
-                    key_ui(ui, info.label(), &ui.ctx().format_shortcut(&shortcut));
+                    key_ui(ui, info.label(), &crate::widgets::keys_text(ui, &shortcut));
                 }
             }
         }

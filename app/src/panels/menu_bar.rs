@@ -48,7 +48,7 @@ fn search_ui(ui: &mut Ui, cx: &mut PanelCx<'_>) {
     let info = Action::OpenPalette.info();
     let keys = info
         .shortcut
-        .map(|shortcut| ui.ctx().format_shortcut(&shortcut))
+        .map(|shortcut| widgets::keys_text(ui, &shortcut))
         .unwrap_or_default();
     let icon = widgets::icon_text(icons::ICON_SEARCH.outlined())
         .size(16.0)
@@ -90,7 +90,7 @@ fn entry_ui(ui: &mut Ui, info: &ActionInfo, cx: &mut PanelCx<'_>) {
     .frame_when_inactive(false)
     .min_size(vec2(ui.available_width(), size::CONTROL));
     if let Some(shortcut) = info.shortcut {
-        let keys = RichText::new(ui.ctx().format_shortcut(&shortcut))
+        let keys = RichText::new(widgets::keys_text(ui, &shortcut))
             .size(11.5)
             .color(palette.faint);
         button = button.shortcut_text(keys);

@@ -29,7 +29,7 @@ pub(super) fn prompt_ui(ui: &mut Ui, cx: &mut PanelCx<'_>) {
     ) {
         cx.commands.send(DraftEdit::Prompt(prompt));
     }
-    ui.add_space(theme::size::XS);
+    ui.add_space(theme::size::S);
     let mut negative = draft.negative_prompt.clone();
     let hint = t("negative-prompt-hint");
     let id = Id::unique("negative prompt field");
@@ -51,6 +51,8 @@ fn text_ui(
     count: Option<TokenCount>,
 ) -> bool {
     let mut label_id = id;
+    ui.spacing_mut().interact_size.y = 20.0;
+    ui.spacing_mut().item_spacing.y = theme::size::XS;
     ui.horizontal(|ui| {
         label_id = ui.label(theme::strong(title)).id;
         ui.with_layout(Layout::right_to_left(Align::Center), |ui| {

@@ -166,16 +166,25 @@ impl Studio {
         self.document.canvas().is_some() || !self.staging.is_empty()
     }
 
+    /// Whether the canvas is empty and nothing is being made that would fill it.
+    pub fn shows_nothing(&self) -> bool {
+        !self.has_picture() && self.preview.is_none() && !self.jobs.is_busy()
+    }
+
     /// Whether anything is masked.
     pub fn has_mask(&self) -> bool {
         self.document.has_mask()
     }
 
-    /// What Escape does on the canvas before it cancels a job: takes a running stroke back.
+    /// What Escape does on the canvas before it cancels a job: takes a running stroke back, then
+    /// puts the tool out of the hand.
     pub fn leave_tool(&self) -> Option<Command> {
-        self.document
-            .is_drawing()
-            .then(|| CanvasCommand::from(DocumentCommand::AbortStroke).into())
+        const NO_TOOL: &str = "pan";
+        if self.document.is_drawing() {
+            return Some(CanvasCommand::from(DocumentCommand::AbortStroke).into());
+        }
+        let in_hand = self.document.canvas().is_some() && self.tools.tool != NO_TOOL;
+        in_hand.then(|| CanvasCommand::SelectTool(NO_TOOL).into())
     }
 
     /// The precision of the running job, else of the draft.

@@ -88,6 +88,12 @@ pub fn action_button_ui(
     response
 }
 
+/// Keys as they stand on the keyboard.
+pub fn keys_text(ui: &Ui, shortcut: &egui::KeyboardShortcut) -> String {
+    let text = ui.ctx().format_shortcut(shortcut);
+    text.replace("Comma", ",").replace("Escape", "Esc")
+}
+
 /// An icon at the size of icons.
 pub(crate) fn icon_text(icon: MaterialIcon) -> RichText {
     RichText::new(icon.codepoint)

@@ -29,8 +29,9 @@ pub fn section_ui<R>(
             trailing(ui);
         });
     });
+    ui.add_space(-size::XS);
     let result = body(ui);
-    ui.add_space(size::S);
+    ui.add_space(size::XS);
     result
 }
 
@@ -92,6 +93,8 @@ fn fill(ui: &mut Ui, slider: Slider<'_>) -> Response {
         for look in [&mut ui.visuals_mut().widgets.inactive] {
             look.bg_fill = palette.edge;
         }
+        // The handle's size follows the height; the number beside it stays as high as any field.
+        ui.spacing_mut().interact_size.y = 18.0;
         ui.add(slider)
     })
     .inner

@@ -31,8 +31,9 @@ pub fn seed_field_ui(ui: &mut Ui, id: Id, label_id: Id, value: &mut u64, width: 
         *value = parsed;
         response.mark_changed();
     }
+    let has_focus = response.has_focus();
     ui.data_mut(|data| {
-        if response.has_focus() {
+        if has_focus {
             data.insert_temp(draft_id, text);
         } else {
             data.remove_temp::<String>(draft_id);

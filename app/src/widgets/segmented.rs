@@ -11,48 +11,51 @@ pub fn segmented_ui<T: Copy + PartialEq>(
     choices: &[(T, &str)],
 ) -> Response {
     let palette = theme::palette(ui);
-    let frame = egui::Frame::new()
-        .fill(palette.sunken)
-        .stroke(egui::Stroke::new(1.0, palette.edge))
-        .corner_radius(size::RADIUS)
-        .inner_margin(2);
     let mut changed = false;
-    let mut response = frame
-        .show(ui, |ui| {
-            ui.horizontal(|ui| {
-                ui.spacing_mut().item_spacing.x = 2.0;
-                ui.spacing_mut().button_padding.x = 4.0;
-                let gaps = 2.0 * (choices.len().saturating_sub(1)) as f32;
-                let width = (ui.available_width() - gaps) / choices.len().max(1) as f32;
-                for (choice, label) in choices {
-                    let on = choice == value;
-                    let text = egui::RichText::new(*label).size(12.5).color(if on {
-                        palette.text
-                    } else {
-                        palette.muted
-                    });
-                    let mut button = Button::new((egui::Atom::grow(), text, egui::Atom::grow()))
-                        .frame_when_inactive(on)
-                        .corner_radius(size::RADIUS - 2)
-                        .min_size(vec2(width, size::CONTROL - 6.0))
-                        .truncate();
-                    if on {
-                        button = button.fill(palette.pressed);
-                    }
-                    let response = ui.add_sized([width, size::CONTROL - 6.0], button);
-                    response.widget_info(|| {
-                        WidgetInfo::selected(Role::RadioButton, ui.is_enabled(), on, *label)
-                    });
-                    if response.clicked() && !on {
-                        *value = *choice;
-                        changed = true;
-                    }
-                }
-            });
-        })
-        .response;
+    let room = vec2(ui.available_width(), size::CONTROL);
+    let (rect, mut response) = ui.allocate_exact_size(room, egui::Sense::hover());
+    let edge = egui::Stroke::new(1.0, palette.edge);
+    let inside = egui::StrokeKind::Inside;
+    ui.painter()
+        .rect(rect, size::RADIUS, palette.sunken, edge, inside);
+    let cells = rect.shrink(2.0);
+    let width = cells.width() / choices.len().max(1) as f32;
+    for (at, (choice, label)) in choices.iter().enumerate() {
+        let on = choice == value;
+        let cell = egui::Rect::from_min_size(
+            cells.min + vec2(width * at as f32, 0.0),
+            vec2(width, cells.height()),
+        );
+        if cell_ui(ui, cell, label, on).clicked() && !on {
+            *value = *choice;
+            changed = true;
+        }
+    }
     if changed {
         response.mark_changed();
     }
+    response
+}
+
+fn cell_ui(ui: &mut Ui, cell: egui::Rect, label: &str, on: bool) -> Response {
+    let palette = theme::palette(ui);
+    let color = if on { palette.text } else { palette.muted };
+    let text = egui::RichText::new(label).size(12.5).color(color);
+    let mut button = Button::new((egui::Atom::grow(), text, egui::Atom::grow()))
+        .frame_when_inactive(on)
+        .corner_radius(size::RADIUS - 2)
+        .min_size(cell.size())
+        .truncate();
+    if on {
+        button = button.fill(palette.pressed);
+    }
+    let response = ui
+        .scope(|ui| {
+            ui.spacing_mut().button_padding = vec2(2.0, 0.0);
+            ui.spacing_mut().interact_size.y = cell.height();
+            ui.put(cell, button)
+        })
+        .inner;
+    response.widget_info(|| WidgetInfo::selected(Role::RadioButton, ui.is_enabled(), on, label));
     response
 }

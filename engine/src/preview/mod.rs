@@ -103,10 +103,18 @@ impl<'a> Previewer<'a> {
         if allowed < Duration::from_millis(2) {
             return Ok(Duration::MAX / 2);
         }
-        let corner = x0.tensor().narrow(2, 0, rows)?.narrow(3, 0, columns)?.contiguous()?;
+        let corner = x0
+            .tensor()
+            .narrow(2, 0, rows)?
+            .narrow(3, 0, columns)?
+            .contiguous()?;
         let start = Instant::now();
-        self.model.autoencoder().decode(&Act::from_tensor(corner), cancel)?;
-        let cost = start.elapsed().mul_f64((height * width) as f64 / (rows * columns) as f64);
+        self.model
+            .autoencoder()
+            .decode(&Act::from_tensor(corner), cancel)?;
+        let cost = start
+            .elapsed()
+            .mul_f64((height * width) as f64 / (rows * columns) as f64);
         self.decode_cost = Some(cost);
         Ok(cost)
     }
