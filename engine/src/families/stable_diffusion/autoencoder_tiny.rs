@@ -37,6 +37,9 @@ impl TinyConfig {
             decoder_blocks: config.count_list("num_decoder_blocks", &[3, 3, 3, 1])?,
             scaling_factor: config.number("scaling_factor", 1.0)?,
         };
+        if this.scaling_factor <= 0.0 {
+            return Err(config.bad("scaling_factor", "must be above 0"));
+        }
         for (channels, blocks, name) in [
             (
                 &this.encoder_channels,
