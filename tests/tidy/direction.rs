@@ -1,5 +1,6 @@
 //! Who may know whom: the directions of the design, by the words a layer must not contain.
 
+use crate::registries::REGISTRIES;
 use crate::source::{code, lines_with};
 use crate::tree::{self, File, expect_none};
 
@@ -236,34 +237,51 @@ fn layers_know_only_what_they_may() {
     );
 }
 
-/// Siblings below one folder that must not know each other.
-fn siblings(folder: &str, files: &[File]) -> Vec<String> {
-    let names: Vec<(&File, &str)> = tree::below(files, folder)
-        .filter(|file| file.is_rust())
-        .filter_map(|file| {
-            let rest = &file.path[folder.len() + 1..];
-            let id = rest.split('/').next()?.trim_end_matches(".rs");
-            (id != "mod").then_some((file, id))
+/// Modules that a registry's slice names (`id::…` in `<folder>/mod.rs`).
+fn entries(folder: &str, registry: &str, files: &[File]) -> Vec<String> {
+    let path = format!("{folder}/mod.rs");
+    let Some(file) = files.iter().find(|file| file.path == path) else {
+        return Vec::new();
+    };
+    let code = code(file.text(), false);
+    let slice = code
+        .split_once(&format!("{registry}: &["))
+        .and_then(|(_, rest)| rest.split_once(']')?.1.split_once(';'))
+        .map_or("", |(slice, _)| slice);
+    let mut ids: Vec<String> = slice
+        .match_indices("::")
+        .map(|(at, _)| {
+            let before = &slice[..at];
+            let start = before
+                .rfind(|c: char| !c.is_alphanumeric() && c != '_')
+                .map_or(0, |at| at + 1);
+            before[start..].to_owned()
         })
         .collect();
+    ids.sort();
+    ids.dedup();
+    ids
+}
+
+/// Entries of one registry that name each other.
+fn siblings(folder: &str, registry: &str, files: &[File]) -> Vec<String> {
+    let ids = entries(folder, registry, files);
     let last = folder.rsplit('/').next().unwrap_or(folder);
     let mut found = Vec::new();
-    for (file, id) in &names {
+    for file in tree::below(files, folder).filter(|file| file.is_rust()) {
+        let rest = &file.path[folder.len() + 1..];
+        let own = rest.split('/').next().unwrap_or("").trim_end_matches(".rs");
+        if !ids.iter().any(|id| id == own) {
+            continue;
+        }
         let code = code(file.text(), false);
-        let mut others: Vec<&str> = names
-            .iter()
-            .map(|(_, other)| *other)
-            .filter(|other| other != id)
-            .collect();
-        others.dedup();
-        for other in others {
-            let words = [format!("{last}::{other}"), format!("super::{other}")];
+        for other in ids.iter().filter(|id| *id != own) {
+            let mut words = vec![format!("{last}::{other}")];
             // In a folder of its own, `super::` means the folder itself.
-            let nested = file.path[folder.len() + 1..].contains('/');
-            for word in words
-                .iter()
-                .filter(|word| !(nested && word.starts_with("super")))
-            {
+            if !rest.contains('/') {
+                words.push(format!("super::{other}"));
+            }
+            for word in &words {
                 for line in lines_with(&code, word) {
                     found.push(format!("{}:{line}: {word}", file.path));
                 }
@@ -276,20 +294,22 @@ fn siblings(folder: &str, files: &[File]) -> Vec<String> {
 #[test]
 fn families_panels_and_tools_never_name_each_other() {
     let examples = [
-        File::example("app/src/panels/a.rs", "use super::b::x;"),
+        File::example("app/src/panels/a.rs", "use super::b::x; use super::shared;"),
         File::example("app/src/panels/b.rs", "use crate::panels::a;"),
-        File::example("app/src/panels/mod.rs", "use crate::panels::a;"),
+        File::example("app/src/panels/shared.rs", ""),
+        File::example(
+            "app/src/panels/mod.rs",
+            "use crate::panels::a; pub static PANELS: &[Panel] = &[panel(\"a\", a::a_ui), b::SPEC];",
+        ),
     ];
-    assert_eq!(siblings("app/src/panels", &examples).len(), 2);
+    assert_eq!(entries("app/src/panels", "PANELS", &examples), ["a", "b"]);
+    assert_eq!(siblings("app/src/panels", "PANELS", &examples).len(), 2);
     let files = tree::files();
     let mut found = Vec::new();
-    for folder in [
-        "engine/src/families",
-        "app/src/panels",
-        "app/src/canvas/tools",
-        "app/src/cli",
-    ] {
-        found.extend(siblings(folder, &files));
+    // Samplers and schedules may share their arithmetic.
+    let apart = |registry: &str| !matches!(registry, "SAMPLERS" | "SCHEDULES");
+    for (folder, registry) in REGISTRIES.iter().filter(|(_, name)| apart(name)) {
+        found.extend(siblings(folder, registry, &files));
     }
     expect_none("siblings that know each other", &found);
 }

@@ -81,15 +81,17 @@ fn orphans(files: &[File]) -> Vec<String> {
             format!("{home}.rs"),
         ];
         let line = format!("mod {module};");
-        let named = files
-            .iter()
-            .filter(|other| parents.contains(&other.path))
-            .any(|parent| {
-                parent
-                    .text()
-                    .lines()
-                    .any(|text| text.trim().trim_end_matches(|c| c != ';').ends_with(&line))
-            });
+        let path_line = format!("#[path = \"{name}\"]");
+        let named = files.iter().any(|other| {
+            // The usual way, or under another name from the file beside it.
+            let usual = parents.contains(&other.path)
+                && other.text().lines().any(|text| {
+                    let declaration = text.trim().trim_end_matches(|c| c != ';');
+                    declaration.ends_with(&line)
+                });
+            let beside = other.path.rsplit_once('/').map_or("", |(folder, _)| folder) == folder;
+            usual || (beside && other.is_rust() && other.text().contains(&path_line))
+        });
         if !named {
             found.push(format!("{}: no `{line}` beside it", file.path));
         }

@@ -3,8 +3,8 @@
 use crate::source::code;
 use crate::tree;
 
-/// (folder, slice's name, file that holds it)
-const REGISTRIES: &[(&str, &str)] = &[
+/// (folder, slice's name in its `mod.rs`)
+pub(crate) const REGISTRIES: &[(&str, &str)] = &[
     ("engine/src/families", "FAMILIES"),
     ("engine/src/samplers", "SAMPLERS"),
     ("engine/src/schedules", "SCHEDULES"),

@@ -110,7 +110,8 @@ fn character_end(chars: &[char], at: usize) -> Option<usize> {
 pub(crate) fn lines_with(code: &str, word: &str) -> Vec<usize> {
     let part_of_word = |c: Option<char>| c.is_some_and(|c| c.is_alphanumeric() || c == '_');
     let first_is_word = part_of_word(word.chars().next());
-    let last_is_word = part_of_word(word.chars().last());
+    // A word that ends in an underscore is the beginning of names.
+    let last_is_word = word.chars().last().is_some_and(char::is_alphanumeric);
     code.lines()
         .enumerate()
         .filter(|(_, line)| {
