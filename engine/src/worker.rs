@@ -1,6 +1,9 @@
 //! The thread `engine-worker`: runs jobs one after the other behind a panic fence, with the model it
 //! used last still in memory.
 
+mod hashing;
+mod listener;
+
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
@@ -9,22 +12,23 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crate::backend::Backend;
 use crate::cancel::CancelToken;
-use crate::catalog::hash::hash_model;
 use crate::catalog::scan::Found;
 use crate::client::SaveTo;
 use crate::engine::{EngineConfig, Shared, StageProbe};
 use crate::error::{EngineError, Result};
-use crate::event::{Event, JobId, Preview, Stage};
+use crate::event::{Event, JobId, Stage};
 use crate::families::identify;
 use crate::families::model::{Conditioning, Model};
 use crate::library::files::numbered;
 use crate::library::{Library, save_to_file, save_to_folder};
 
-use crate::pipeline::{self, Inputs, Listener, Rendered};
+use crate::pipeline::{self, Inputs, Rendered};
 use crate::preview::LinearMap;
 use crate::queue::line::{Next, Waiting};
 use crate::raster::{Mask, Picture, decode_picture, mask_from_picture};
 use crate::recipe::{Outcome, Precision, Recipe, Record};
+use hashing::HashInBackground;
+use listener::JobListener;
 
 /// Encoded prompts kept with a model.
 const ENCODINGS_LIMIT: usize = 16;
@@ -416,101 +420,6 @@ fn cut_warning(field: &str, encoded: &Conditioning) -> Option<String> {
     (used > limit).then(|| {
         format!("the {field} has {used} tokens, of which the model read the first {limit}")
     })
-}
-
-/// Hashes the model while its first picture is made, unless the hash is known.
-enum HashInBackground {
-    Known(String),
-    Running(std::thread::JoinHandle<Result<String>>, String),
-}
-
-impl HashInBackground {
-    fn start(found: &Found, cancel: &CancelToken) -> Self {
-        if let Some(sha256) = &found.info.sha256 {
-            return Self::Known(sha256.clone());
-        }
-        let (found, cancel) = (found.clone(), cancel.clone());
-        let id = found.info.id.clone();
-        let work = move || {
-            crate::backend::lower_priority();
-            hash_model(&found, &cancel)
-        };
-        match std::thread::Builder::new()
-            .name("engine-job-hash".to_owned())
-            .spawn(work)
-        {
-            Ok(thread) => Self::Running(thread, id),
-            Err(_no_thread) => Self::Known(String::new()),
-        }
-    }
-
-    fn finish(self, shared: &Shared) -> Result<String> {
-        match self {
-            Self::Known(sha256) => Ok(sha256),
-            Self::Running(thread, id) => {
-                let sha256 = thread.join().unwrap_or_else(|payload| {
-                    let report = panic_message(payload.as_ref());
-                    Err(EngineError::Internal {
-                        stage: "hashing the model".to_owned(),
-                        report,
-                    })
-                })?;
-                shared.set_hash(&id, &sha256);
-                Ok(sha256)
-            }
-        }
-    }
-}
-
-/// Turns a run's calls into events.
-struct JobListener<'a> {
-    shared: &'a Shared,
-    probe: &'a StageProbe,
-    stage: &'a mut Option<Stage>,
-    job: JobId,
-    picture: u32,
-    /// Pictures of the batch after this one.
-    left: u32,
-    decode_cost: Duration,
-}
-
-impl Listener for JobListener<'_> {
-    fn on_stage(&mut self, stage: Stage) {
-        *self.stage = Some(stage);
-        (self.probe)(self.job, stage);
-        self.shared.emit(Event::StageChanged {
-            job: self.job,
-            picture: self.picture,
-            stage,
-        });
-    }
-
-    fn on_step(&mut self, step: usize, steps: usize, elapsed: Duration) {
-        let per_step = elapsed.as_secs_f64() / step as f64;
-        let whole = per_step * steps as f64 + self.decode_cost.as_secs_f64();
-        let left_secs = whole - elapsed.as_secs_f64() + whole * f64::from(self.left);
-        self.shared.emit(Event::StepDone {
-            job: self.job,
-            picture: self.picture,
-            step: step as u32,
-            steps: steps as u32,
-            elapsed_secs: elapsed.as_secs_f64(),
-            left_secs,
-        });
-    }
-
-    fn on_preview(&mut self, step: usize, bounds_px: [u32; 4], image: Picture, decoded: bool) {
-        let (job, picture, step) = (self.job, self.picture, step as u32);
-        self.shared.previews.put(Preview {
-            job,
-            picture,
-            step,
-            bounds_px,
-            image,
-            decoded,
-        });
-        self.shared.wake();
-    }
 }
 
 fn stage_name(stage: Stage) -> &'static str {

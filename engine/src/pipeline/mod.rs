@@ -2,6 +2,7 @@
 //! image, image to image and inpainting differ only in how the latents start ([`start`]) and in what
 //! the observer blends in after each step.
 
+mod crop;
 mod denoise;
 pub mod fill;
 pub mod mask;

@@ -139,23 +139,27 @@ fn chart_picture(colours: &[[f32; 3]], factor: usize, device: &Device) -> Result
 fn solve(matrix: &mut [f64], right: &mut [[f64; 3]], size: usize) {
     for pivot in 0..size {
         let diagonal = matrix[pivot * size + pivot];
+        let known = right[pivot];
         for row in pivot + 1..size {
             let share = matrix[row * size + pivot] / diagonal;
             for column in pivot..size {
                 matrix[row * size + column] -= share * matrix[pivot * size + column];
             }
-            for colour in 0..3 {
-                right[row][colour] -= share * right[pivot][colour];
-            }
+            right[row]
+                .iter_mut()
+                .zip(known)
+                .for_each(|(value, known)| *value -= share * known);
         }
     }
     for pivot in (0..size).rev() {
-        for colour in 0..3 {
-            let known: f64 = (pivot + 1..size)
-                .map(|column| matrix[pivot * size + column] * right[column][colour])
-                .sum();
-            right[pivot][colour] = (right[pivot][colour] - known) / matrix[pivot * size + pivot];
+        let mut rest = right[pivot];
+        for column in pivot + 1..size {
+            let factor = matrix[pivot * size + column];
+            rest.iter_mut()
+                .zip(right[column])
+                .for_each(|(rest, known)| *rest -= factor * known);
         }
+        right[pivot] = rest.map(|rest| rest / matrix[pivot * size + pivot]);
     }
 }
 

@@ -71,7 +71,7 @@ impl Tokenizer {
             .max()
             .unwrap_or(0);
         let largest_id =
-            u32::try_from(largest_id).map_err(|_| bad("an id is too large".to_owned()))?;
+            u32::try_from(largest_id).map_err(|_too_large| bad("an id is too large".to_owned()))?;
 
         let mut specials: Vec<Special> = Vec::new();
         for (name, content, id) in [
@@ -167,7 +167,7 @@ fn read_model(files: &ModelFiles, folder: &str) -> Result<(Map<String, Value>, V
         let vocabulary = serde_json::from_slice(&files.tokenizer_file(&vocab)?)
             .map_err(|error| bad(&path, &format!("not a JSON object ({error})")))?;
         let merges = files.tokenizer_file(&format!("{folder}/merges.txt"))?;
-        let merges = String::from_utf8(merges).map_err(|_| {
+        let merges = String::from_utf8(merges).map_err(|_not_utf8| {
             bad(
                 &files.label(&format!("{folder}/merges.txt")),
                 "not UTF-8 text",

@@ -22,7 +22,7 @@ pub struct Waiting {
 #[derive(Debug)]
 pub enum Next {
     /// Run this.
-    Job(Waiting),
+    Job(Box<Waiting>),
     /// Nothing waits: load this model meanwhile.
     WarmUp(String),
     /// The engine ends.
@@ -80,7 +80,7 @@ impl Line {
                 return Next::Stop;
             }
             if let Some(waiting) = state.waiting.pop_front() {
-                return Next::Job(waiting);
+                return Next::Job(Box::new(waiting));
             }
             if let Some(model) = state.warm_up.take() {
                 return Next::WarmUp(model);

@@ -55,7 +55,7 @@ impl TextConfig {
             activation,
             epsilon: config.number("layer_norm_eps", 1e-5)?,
         };
-        if this.channels % this.heads != 0 {
+        if !this.channels.is_multiple_of(this.heads) {
             return Err(config.bad("num_attention_heads", "must divide hidden_size"));
         }
         if this.context < 3 {

@@ -112,7 +112,7 @@ impl Bias {
             });
         };
         let vector = <f32 as Same>::same(vector)?;
-        if vector.channels != outputs || rows % vector.batch != 0 {
+        if vector.channels != outputs || !rows.is_multiple_of(vector.batch) {
             return Err(misfit("add to pixels"));
         }
         let mut values = vector.data.to_vec();
@@ -317,7 +317,7 @@ pub(super) fn attention<T: Element>(
         && v.channels == q.channels
         && k.rows() == v.rows()
         && k.batch == q.batch
-        && q.channels % heads == 0;
+        && q.channels.is_multiple_of(heads);
     if !fits {
         return Err(misfit("attention"));
     }
