@@ -51,7 +51,7 @@ pub(super) fn model_ui(ui: &mut Ui, cx: &mut PanelCx<'_>) {
     }
 }
 
-fn about_ui(ui: &mut Ui, cx: &mut PanelCx<'_>) {
+fn about_ui(ui: &mut Ui, cx: &PanelCx<'_>) {
     let studio = cx.studio;
     let Some(model) = studio.model() else {
         let text = if studio.catalog.models.is_empty() {

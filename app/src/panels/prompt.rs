@@ -40,7 +40,6 @@ pub(super) fn prompt_ui(ui: &mut Ui, cx: &mut PanelCx<'_>) {
     ui.add_space(theme::size::S);
 }
 
-#[expect(clippy::too_many_arguments, reason = "one field, drawn twice")]
 fn text_ui(
     ui: &mut Ui,
     id: Id,

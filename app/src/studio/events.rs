@@ -169,7 +169,7 @@ impl Studio {
             self.notices.warning(warning.clone(), String::new());
         }
         self.jobs.last_outcome = Some(record.outcome);
-        self.staging.push(job, picture, path, &image);
+        self.staging.push(job, picture, path, image);
         vec![Effect::Gallery(self.gallery.search())]
     }
 

@@ -90,9 +90,7 @@ fn fill(ui: &mut Ui, slider: Slider<'_>) -> Response {
     ui.scope(|ui| {
         let palette = theme::palette(ui);
         ui.visuals_mut().selection.bg_fill = palette.accent;
-        for look in [&mut ui.visuals_mut().widgets.inactive] {
-            look.bg_fill = palette.edge;
-        }
+        ui.visuals_mut().widgets.inactive.bg_fill = palette.edge;
         // The handle's size follows the height; the number beside it stays as high as any field.
         ui.spacing_mut().interact_size.y = 18.0;
         ui.add(slider)
