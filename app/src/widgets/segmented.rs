@@ -49,13 +49,11 @@ fn cell_ui(ui: &mut Ui, cell: egui::Rect, label: &str, on: bool) -> Response {
     if on {
         button = button.fill(palette.pressed);
     }
-    let response = ui
-        .scope(|ui| {
-            ui.spacing_mut().button_padding = vec2(2.0, 0.0);
-            ui.spacing_mut().interact_size.y = cell.height();
-            ui.put(cell, button)
-        })
-        .inner;
+    // A child of its own: the row's place in the panel is taken once, by the frame.
+    let mut child = ui.new_child(egui::UiBuilder::new().max_rect(cell).id_salt(label));
+    child.spacing_mut().button_padding = vec2(2.0, 0.0);
+    child.spacing_mut().interact_size.y = cell.height();
+    let response = child.add_sized(cell.size(), button);
     response.widget_info(|| WidgetInfo::selected(Role::RadioButton, ui.is_enabled(), on, label));
     response
 }
