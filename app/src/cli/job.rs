@@ -3,9 +3,18 @@
 use pentimento_engine::client::Request;
 use pentimento_engine::event::Event;
 
-use super::progress::{Progress, Style};
+use super::progress::{Progress, Style, refusal};
 use super::session::Session;
 use super::{Args, Context, Failure};
+
+/// Passes a failure on that no event tells about, and tells programs that read JSON lines.
+pub(super) fn refused(failure: Failure, args: &Args, context: &mut Context<'_>) -> Failure {
+    if args.has("json") {
+        // Where the output is closed, the exit code still tells.
+        let _closed = writeln!(context.out, "{}", refusal(&failure)).is_err();
+    }
+    failure
+}
 
 /// Submits the request and tells about it until it ends. Ctrl+C cancels it, pictures that are
 /// finished stay; a second Ctrl+C does not wait for the cancellation.
@@ -27,10 +36,7 @@ pub(super) fn run(
     }
     let job = match session.engine.submit(request) {
         Ok(job) => job,
-        Err(error) => {
-            progress.refuse(&error)?;
-            return Err(error.into());
-        }
+        Err(error) => return Err(refused(error.into(), args, context)),
     };
     let mut cancel_sent = false;
     loop {

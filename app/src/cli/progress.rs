@@ -3,10 +3,11 @@
 
 use std::io::{self, Write};
 
-use pentimento_engine::error::EngineError;
 use pentimento_engine::event::{Event, Stage};
 use pentimento_engine::raster::Picture;
 use serde_json::{Value, json};
+
+use super::Failure;
 
 /// Cells of the bar.
 const CELLS: usize = 24;
@@ -87,15 +88,6 @@ impl<'a> Progress<'a> {
         }
     }
 
-    /// Tells about an error that no event told about.
-    pub(super) fn refuse(&mut self, error: &EngineError) -> io::Result<()> {
-        self.clear()?;
-        if self.style == Style::Json {
-            writeln!(self.out, "{}", json!({"event": "refused", "error": error}))?;
-        }
-        Ok(())
-    }
-
     /// Tells something worth knowing.
     pub(super) fn note(&mut self, text: &str) -> io::Result<()> {
         self.clear()?;
@@ -130,6 +122,16 @@ impl<'a> Progress<'a> {
         }
         Ok(())
     }
+}
+
+/// The JSON line of a request that never became a job.
+pub(super) fn refusal(failure: &Failure) -> Value {
+    let error = match failure {
+        Failure::Engine(error) => json!(error),
+        Failure::Usage(_) => json!({"code": "usage"}),
+        _ => json!({"code": "other"}),
+    };
+    json!({"event": "refused", "error": error, "message": failure.to_string()})
 }
 
 fn stage_name(stage: Stage) -> &'static str {

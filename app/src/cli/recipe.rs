@@ -109,7 +109,7 @@ fn outcome_text(outcome: &Outcome) -> Option<String> {
         return None;
     }
     let mut text = format!(
-        "in {:.1} s on {} ({}) by version {}",
+        "in {:.1} s on {} ({}) by {}",
         outcome.elapsed_secs, outcome.device, outcome.kernels, outcome.build
     );
     if outcome.unmasked_pixels_verified == Some(true) {

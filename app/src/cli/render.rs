@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use pentimento_engine::client::SaveTo;
+use pentimento_engine::client::{Request, SaveTo};
 use pentimento_engine::library::files::check_folder;
 use pentimento_engine::samplers::SAMPLERS;
 use pentimento_engine::schedules::SCHEDULES;
@@ -147,6 +147,14 @@ fn run(args: &Args, context: &mut Context<'_>) -> Result<(), Failure> {
             "render does not take “{extra}”; a text with spaces needs quotes"
         )));
     }
+    match prepare(args, context) {
+        Ok((mut session, request, notes)) => job::run(&mut session, request, &notes, args, context),
+        Err(failure) => Err(job::refused(failure, args, context)),
+    }
+}
+
+/// Everything before the job: nothing is computed yet.
+fn prepare(args: &Args, context: &Context<'_>) -> Result<(Session, Request, Vec<String>), Failure> {
     let draft = request::Draft::read(args)?;
     let save_to = save_to(args.path("out"))?;
     match &save_to {
@@ -162,7 +170,7 @@ fn run(args: &Args, context: &mut Context<'_>) -> Result<(), Failure> {
     let mut session = Session::start(config, context)?;
     let catalog = session.catalog(|catalog| draft.knows_its_model(catalog))?;
     let (request, notes) = draft.finish(&catalog, save_to, &library_dir)?;
-    job::run(&mut session, request, &notes, args, context)
+    Ok((session, request, notes))
 }
 
 /// An existing folder, a trailing slash or a name without extension is a folder; `.png` is a file.

@@ -49,7 +49,8 @@ fn first_picture(
 ) -> Result<(), Failure> {
     writeln!(
         context.err,
-        "The window cannot open here: {reason}\nMaking a first picture without it…"
+        "The window cannot open here: {}\nMaking a first picture without it…",
+        without_place(reason)
     )?;
     let library = config.library_dir.clone();
     let mut session = Session::start(config, context)?;
@@ -82,4 +83,29 @@ fn first_picture(
         library.display()
     )?;
     Ok(())
+}
+
+/// Windowing libraries put a line of their own source (“os error at …/mod.rs:765: ”) before what the
+/// system said.
+fn without_place(reason: &str) -> &str {
+    let place = reason.find(".rs:").map(|at| &reason[at + 4..]);
+    place
+        .and_then(|rest| rest.split_once(": "))
+        .filter(|(line, _)| {
+            line.bytes()
+                .all(|byte| byte.is_ascii_digit() || byte == b':')
+        })
+        .map_or(reason, |(_, said)| said)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_place_in_a_library_is_left_out() {
+        let reason = "winit EventLoopError: os error at /a/linux/mod.rs:765: no display: none";
+        assert_eq!(without_place(reason), "no display: none");
+        assert_eq!(without_place("no driver"), "no driver");
+    }
 }

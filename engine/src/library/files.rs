@@ -46,7 +46,15 @@ pub fn write_replacing(path: &Path, bytes: &[u8]) -> Result<()> {
 /// # Errors
 /// `Io` naming the folder.
 pub fn create_folder(path: &Path) -> Result<()> {
-    fs::create_dir_all(path).map_err(|error| EngineError::io(path, "create", &error))
+    fs::create_dir_all(path).map_err(|error| match error.kind() {
+        // What is there is no folder, or this would have been no error.
+        io::ErrorKind::AlreadyExists => EngineError::io(
+            path,
+            "create",
+            &io::Error::new(io::ErrorKind::NotADirectory, "a file has that name"),
+        ),
+        _ => EngineError::io(path, "create", &error),
+    })
 }
 
 /// Makes a folder where it is missing and checks that files can be written to it, so that a long job

@@ -109,8 +109,8 @@ pub fn write(record: &Record) -> String {
             pairs.push(("Masked content", (*name).to_owned()));
         }
     }
-    let build = format!("Pentimento {}", record.outcome.build);
-    pairs.push(("Version", build.trim().to_owned()));
+    let build = record.outcome.build.trim_start_matches("pentimento").trim();
+    pairs.push(("Version", format!("Pentimento {build}").trim().to_owned()));
     let line: Vec<String> = pairs
         .into_iter()
         .map(|(key, value)| format!("{key}: {}", quoted(value)))

@@ -18,6 +18,9 @@ fn writes_the_documented_order_and_quotes() {
          Inpaint area: Only masked, Masked area padding: 32, Masked content: latent noise, \
          Version: Pentimento 0.1.0"
     );
+    let mut named = record();
+    named.outcome.build = "pentimento 0.1.0".to_owned();
+    assert_eq!(write(&named), text);
     assert_eq!(quoted("a, b: c".to_owned()), "\"a, b: c\"");
 }
 
