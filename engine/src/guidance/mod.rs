@@ -118,6 +118,27 @@ mod tests {
         assert!((mixed[2] - (10.0 + rescaled[2]) / 2.0).abs() < 1e-5);
     }
 
+    /// The same inputs through `rescale_noise_cfg` of diffusers 0.42.1.
+    #[test]
+    fn rescale_gives_the_numbers_of_the_reference() {
+        let (with_prompt, without) = (latents(&[1.0, 2.0, 4.0]), latents(&[0.0, 2.0, 1.0]));
+        for (rescale, want) in [
+            (0.5, [2.025_657_4, 1.350_438_4, 6.752_191_5]),
+            (0.7, [1.635_920_4, 1.090_613_6, 5.453_067_8]),
+            (1.0, [1.051_314_8, 0.700_876_6, 3.504_384_4]),
+        ] {
+            let scale = 3.0;
+            let got = Guidance { scale, rescale }
+                .combine(&with_prompt, &without)
+                .expect("combine")
+                .to_values()
+                .expect("values");
+            for (got, want) in got.iter().zip(want) {
+                assert!((got - want).abs() < 1e-5, "{rescale}: {got} {want}");
+            }
+        }
+    }
+
     #[test]
     fn guidance_at_one_or_below_is_off() {
         for (scale, on) in [(0.0, false), (1.0, false), (1.01, true)] {
