@@ -262,7 +262,8 @@ fn edit_header(path: &Path, change: impl FnOnce(&mut serde_json::Map<String, Val
 #[test]
 fn wrong_tensors_are_named() {
     let name = "conv_in.weight";
-    let cases: [(&str, fn(&mut Value)); 3] = [
+    type Change = fn(&mut Value);
+    let cases: [(&str, Change); 3] = [
         ("another shape", |tensor| {
             tensor["shape"] = json!([16, 36, 1, 1])
         }),

@@ -80,6 +80,11 @@ impl Running {
         self.folder.path()
     }
 
+    /// The engine, for whoever wants to own it, and its folder.
+    pub fn into_parts(self) -> (Engine, TempDir) {
+        (self.engine, self.folder)
+    }
+
     /// Stops the engine; its folder stays.
     pub fn stop(self) -> TempDir {
         drop(self.engine);
