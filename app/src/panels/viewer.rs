@@ -92,12 +92,13 @@ fn side_ui(ui: &mut Ui, cx: &mut PanelCx<'_>, entry: &Entry) {
         ScrollArea::vertical().auto_shrink(false).show(ui, |ui| {
             match cx.studio.gallery.selected_record() {
                 Some(found) => {
-                    widgets::recipe_table_ui(ui, &found.record, &found.notes);
+                    widgets::recipe_table_ui(ui, &found.record, &found.notes, &cx.studio.catalog);
                     ui.add_space(size::S);
                     if widgets::text_button_ui(ui, t("copy-recipe")).clicked() {
                         cx.commands.send(Command::CopyText(widgets::recipe_text(
                             &found.record,
                             &found.notes,
+                            &cx.studio.catalog,
                         )));
                     }
                 }

@@ -46,6 +46,7 @@ fn shape(style: &mut Style, dark: bool) {
     spacing.scroll = ScrollStyle {
         bar_width: 8.0,
         floating_width: 4.0,
+        foreground_color: false,
         ..ScrollStyle::floating()
     };
     style.interaction.tooltip_delay = 0.4;

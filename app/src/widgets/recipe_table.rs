@@ -1,6 +1,7 @@
 //! What made a picture, as a readable table and as text.
 
 use egui::{Label, Ui};
+use pentimento_engine::catalog::{Catalog, Choice};
 use pentimento_engine::recipe::{InpaintArea, MaskedContent, NoiseKind, Precision, Record};
 
 use super::progress::duration_text;
@@ -8,15 +9,19 @@ use crate::text::{t, t_args};
 use crate::theme;
 
 /// The rows of a record: name and value, in reading order. `notes`: what could not be honoured when
-/// it was read.
-pub fn recipe_rows(record: &Record, notes: &[String]) -> Vec<(&'static str, String)> {
+/// it was read. `catalog` gives the ids their names.
+pub fn recipe_rows(
+    record: &Record,
+    notes: &[String],
+    catalog: &Catalog,
+) -> Vec<(&'static str, String)> {
     let recipe = &record.recipe;
     let mut rows = vec![(t("prompt"), recipe.prompt.clone())];
     if !recipe.negative_prompt.is_empty() {
         rows.push((t("negative-prompt"), recipe.negative_prompt.clone()));
     }
     rows.extend([
-        (t("model"), recipe.model.id.clone()),
+        (t("model"), model_name(catalog, &recipe.model.id)),
         (
             t("size"),
             format!("{} × {}", recipe.width_px, recipe.height_px),
@@ -29,8 +34,8 @@ pub fn recipe_rows(record: &Record, notes: &[String]) -> Vec<(&'static str, Stri
         rows.push((t("guidance-rescale"), number(recipe.guidance_rescale)));
     }
     rows.extend([
-        (t("sampler"), recipe.sampler.clone()),
-        (t("schedule"), recipe.schedule.clone()),
+        (t("sampler"), label(&catalog.samplers, &recipe.sampler)),
+        (t("schedule"), label(&catalog.schedules, &recipe.schedule)),
     ]);
     if let Some(start) = &recipe.start {
         rows.push((t("strength"), number(start.strength)));
@@ -79,8 +84,8 @@ fn outcome_rows(record: &Record) -> Vec<(&'static str, String)> {
 }
 
 /// The record as lines of text, for the clipboard.
-pub fn recipe_text(record: &Record, notes: &[String]) -> String {
-    let lines: Vec<String> = recipe_rows(record, notes)
+pub fn recipe_text(record: &Record, notes: &[String], catalog: &Catalog) -> String {
+    let lines: Vec<String> = recipe_rows(record, notes, catalog)
         .into_iter()
         .map(|(name, value)| format!("{name}: {value}"))
         .collect();
@@ -88,10 +93,10 @@ pub fn recipe_text(record: &Record, notes: &[String]) -> String {
 }
 
 /// Shows the rows: names in a muted column, values that wrap and can be selected.
-pub fn recipe_table_ui(ui: &mut Ui, record: &Record, notes: &[String]) {
+pub fn recipe_table_ui(ui: &mut Ui, record: &Record, notes: &[String], catalog: &Catalog) {
     const NAMES: f32 = 104.0;
     ui.spacing_mut().item_spacing.y = 6.0;
-    for (name, value) in recipe_rows(record, notes) {
+    for (name, value) in recipe_rows(record, notes, catalog) {
         ui.horizontal_top(|ui| {
             ui.allocate_ui(egui::vec2(NAMES, 16.0), |ui| {
                 ui.set_min_width(NAMES);
@@ -136,6 +141,17 @@ fn precision_text(precision: Precision) -> &'static str {
         Precision::F32 => t("precision-f32"),
         Precision::Bf16 => t("precision-bf16"),
     }
+}
+
+/// The menu's name of a choice; the id where the catalogue has none.
+fn label(choices: &[Choice], id: &str) -> String {
+    let known = choices.iter().find(|choice| choice.id == id);
+    known.map_or_else(|| id.to_owned(), |choice| choice.label.clone())
+}
+
+fn model_name(catalog: &Catalog, id: &str) -> String {
+    let known = catalog.models.iter().find(|model| model.id == id);
+    known.map_or_else(|| id.to_owned(), |model| model.name.clone())
 }
 
 /// A number without needless zeros.
