@@ -51,11 +51,14 @@ for _ in $(seq 50); do xdotool getdisplaygeometry >/dev/null 2>&1 && break; slee
 pids+=($!)
 window=
 for _ in $(seq 300); do
-  window=$(xdotool search --name '^Pentimento$' 2>/dev/null | tail -1) && [[ -n $window ]] && break
+  window=$(xdotool search --onlyvisible --name '^Pentimento$' 2>/dev/null | tail -1) && [[ -n $window ]] && break
   sleep 0.1
 done
 [[ -n $window ]] || { echo "screenshots.sh: no window"; cat "$scratch/log"; exit 1; }
-xdotool windowsize "$window" 1280 800 windowmove "$window" 0 0 windowfocus "$window"
+sleep 2
+xdotool windowsize "$window" 1280 800 windowmove "$window" 0 0
+sleep 1
+xdotool windowfocus "$window"
 sleep 3
 
 shot() { # NAME: what the screen shows, once it has settled
@@ -69,7 +72,7 @@ wait_for_picture() { # COUNT: until so many pictures lie in the gallery, at most
 }
 
 before=$(pictures)
-xdotool key --window "$window" ctrl+Return
+xdotool key ctrl+Return
 sleep 2.5
 for _ in $(seq 100); do
   # The preview is there when the canvas's middle is no longer the desk's colour.
@@ -82,7 +85,7 @@ wait_for_picture $((before + 1))
 shot studio
 
 # ---- Paint over a part, and have it repainted ---------------------------------------------------------
-xdotool key --window "$window" ctrl+shift+Return
+xdotool key ctrl+shift+Return
 sleep 1
 xdotool mousemove 620 470 mousedown 1
 for x in 640 660 680 700 720; do xdotool mousemove "$x" $((470 + (x - 620) / 6)); sleep 0.15; done
