@@ -13,6 +13,7 @@ use crate::command::CommandSender;
 use crate::engine_link::EngineLink;
 use crate::gallery_link::GalleryLink;
 use crate::io::IoLink;
+use crate::io::session::SessionLink;
 use crate::keeper::{Keeper, Kept};
 use crate::panels::{self, PanelCx};
 use crate::studio::{Effect, Focus, Overlay, Places, Studio};
@@ -37,6 +38,7 @@ pub struct StudioApp {
     gallery: Option<GalleryLink>,
     io: Option<IoLink>,
     keeper: Option<Keeper>,
+    session: Option<SessionLink>,
     commands: CommandSender,
     textures: Textures,
     canvas_view: CanvasView,
@@ -73,8 +75,13 @@ impl StudioApp {
         let gallery = options
             .library_dir
             .and_then(|root| GalleryLink::start(root, Arc::clone(&waker)).ok());
+        let session = options
+            .data_dir
+            .as_deref()
+            .and_then(|folder| SessionLink::start(folder.join("session"), Arc::clone(&waker)).ok());
         let mut app = Self {
             studio,
+            session,
             engine: EngineLink::new(client),
             gallery,
             io: IoLink::start(waker).ok(),
@@ -149,6 +156,9 @@ impl StudioApp {
             let effects = self.studio.on_io(reply);
             self.run_effects(ctx, effects);
         }
+        while let Some(reply) = self.session.as_ref().and_then(SessionLink::poll) {
+            self.studio.on_session(reply);
+        }
         while let Some(reply) = self.gallery.as_mut().and_then(GalleryLink::poll) {
             let effects = self.studio.on_gallery(reply);
             self.run_effects(ctx, effects);
@@ -163,6 +173,12 @@ impl StudioApp {
         let now_secs = ctx.input(|input| input.time);
         let (effects, waits) = self.studio.tick(now_secs);
         self.run_effects(ctx, effects);
+        let feather = self.studio.feather_effect();
+        self.run_effects(ctx, feather.into_iter().collect());
+        let journal = self.studio.document.take_journal();
+        if let Some(session) = &mut self.session {
+            session.keep(journal);
+        }
         let keeper = self.keeper.as_mut();
         let keeper_waits = keeper.and_then(|keeper| keeper.tick(&self.studio, now_secs));
         for secs in waits.into_iter().chain(keeper_waits) {

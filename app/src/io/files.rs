@@ -11,6 +11,7 @@ use pentimento_engine::recipe::read_record_file;
 use super::clipboard::Clipboard;
 use super::{Answer, prepare, reveal};
 use crate::studio::document::{mask_of_plane, picture_of_plane, plane_of_picture};
+use crate::studio::feather::feathered;
 use crate::studio::io_task::{IoReply, IoTask, Saved};
 use crate::studio::tiles::{MAX_SIDE_PX, Plane};
 
@@ -48,6 +49,14 @@ pub(super) fn serve(tasks: &Receiver<IoTask>, answer: &Answer) {
             IoTask::Prepare(prepare) => match prepare::encode(*prepare) {
                 Ok(request) => IoReply::Prepared(Box::new(request)),
                 Err(error) => IoReply::Failed(error),
+            },
+            IoTask::Feather {
+                key,
+                mask,
+                radius_px,
+            } => IoReply::Feathered {
+                key,
+                plane: feathered(&mask, radius_px),
             },
             IoTask::Chose(chosen) => IoReply::Chose(chosen),
             IoTask::Copy(picture) => clipboard.copy(&picture),

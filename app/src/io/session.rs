@@ -1,7 +1,7 @@
-//! Keeps the session on disk: the document's journal and the tools' settings, on a thread of their
-//! own, so that a kill loses at most the stroke that was being drawn.
+//! Keeps the session on disk: the document's journal, on a thread of its own, so that a kill loses
+//! at most the stroke that was being drawn.
 //!
-//! The folder holds `lock` (one program at a time), `canvas.journal` and `tools.json`. The thread
+//! The folder holds `lock` (one program at a time) and `canvas.journal`. The thread
 //! mirrors the document (its tiles are shared with the window's) and so can write the journal anew
 //! whenever it has grown too long, or after a write failed.
 
@@ -14,46 +14,20 @@ use std::thread::JoinHandle;
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 use pentimento_engine::error::EngineError;
 
-use super::{Waker, write_atomically};
+use super::Waker;
 use crate::studio::document::{Document, JournalEntry};
-use crate::studio::session::{JournalWriter, Refused, condense, recover};
-use crate::studio::tool_settings::ToolSettings;
+use crate::studio::session::{JournalWriter, Refused, SessionReply, condense, recover};
 
 /// A journal below this length is never condensed, in bytes.
 const MIN_CONDENSE_BYTES: u64 = 64 << 20;
 /// Changes that may wait for the thread; more wait in the link.
 const CHANNEL_SLOTS: usize = 256;
 
-/// What the thread is told.
-enum Change {
-    Document(JournalEntry),
-    Tools(Box<ToolSettings>),
-}
-
-/// What the thread says.
-#[derive(Debug)]
-pub enum SessionReply {
-    /// The last session as it was left. Comes once, first.
-    Restored {
-        /// The document with its undo steps.
-        document: Box<Document>,
-        /// The tools, if they were kept.
-        tools: Option<Box<ToolSettings>>,
-    },
-    /// Another program has the session; this one's is not kept.
-    InUse,
-    /// The last session cannot be read; its file was set aside under this name.
-    Unreadable(PathBuf),
-    /// The session cannot be kept at present. Tried again at the next change.
-    Failed(EngineError),
-}
-
 /// The window's end.
 pub struct SessionLink {
-    changes: Option<Sender<Change>>,
+    changes: Option<Sender<JournalEntry>>,
     replies: Receiver<SessionReply>,
-    waiting: VecDeque<Change>,
-    tools: ToolSettings,
+    waiting: VecDeque<JournalEntry>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -79,7 +53,6 @@ impl SessionLink {
             changes: Some(changes),
             replies,
             waiting: VecDeque::new(),
-            tools: ToolSettings::default(),
             thread: Some(thread),
         })
     }
@@ -90,14 +63,8 @@ impl SessionLink {
     }
 
     /// Hands over what happened since the last call; never blocks. Call once a frame.
-    pub fn keep(&mut self, entries: Vec<JournalEntry>, tools: &ToolSettings) {
-        self.waiting
-            .extend(entries.into_iter().map(Change::Document));
-        if self.tools != *tools {
-            self.tools = tools.clone();
-            self.waiting
-                .push_back(Change::Tools(Box::new(tools.clone())));
-        }
+    pub fn keep(&mut self, entries: Vec<JournalEntry>) {
+        self.waiting.extend(entries);
         let Some(changes) = &self.changes else {
             return;
         };
@@ -140,7 +107,7 @@ struct Keeper {
 }
 
 impl Keeper {
-    fn run(folder: &Path, changes: &Receiver<Change>, say: &dyn Fn(SessionReply)) {
+    fn run(folder: &Path, changes: &Receiver<JournalEntry>, say: &dyn Fn(SessionReply)) {
         let lock = std::fs::create_dir_all(folder).and_then(|()| lock(folder));
         let _lock = match lock {
             Ok(Some(lock)) => lock,
@@ -157,28 +124,21 @@ impl Keeper {
                 return;
             }
         };
-        let tools_file = folder.join("tools.json");
         let mut keeper = Self {
             journal: folder.join("canvas.journal"),
             mirror: Document::default(),
             writer: None,
             condensed_bytes: 0,
         };
-        keeper.restore(&tools_file, say);
+        keeper.restore(say);
         while let Ok(first) = changes.recv() {
             // One trip to the disk for everything that waits.
-            let mut tools = None;
             let mut written = Ok(());
-            for change in std::iter::once(first).chain(changes.try_iter()) {
-                match change {
-                    Change::Document(entry) => {
-                        if written.is_ok() {
-                            written = keeper.append(&entry);
-                        }
-                        keeper.mirror.replay(entry);
-                    }
-                    Change::Tools(newest) => tools = Some(newest),
+            for entry in std::iter::once(first).chain(changes.try_iter()) {
+                if written.is_ok() {
+                    written = keeper.append(&entry);
                 }
+                keeper.mirror.replay(entry);
             }
             written = written.and_then(|()| keeper.settle());
             if let Err(error) = written {
@@ -189,24 +149,11 @@ impl Keeper {
                     &error,
                 )));
             }
-            if let Some(tools) = tools
-                && let Err(error) = write_tools(&tools_file, &tools)
-            {
-                say(SessionReply::Failed(EngineError::io(
-                    &tools_file,
-                    "write",
-                    &error,
-                )));
-            }
         }
     }
 
     /// Reads the last session and reports it.
-    fn restore(&mut self, tools_file: &Path, say: &dyn Fn(SessionReply)) {
-        let tools = std::fs::read(tools_file)
-            .ok()
-            .and_then(|json| serde_json::from_slice::<ToolSettings>(&json).ok())
-            .map(|tools| Box::new(tools.clamped()));
+    fn restore(&mut self, say: &dyn Fn(SessionReply)) {
         match self.read_journal() {
             Ok(Ok(())) => {}
             Ok(Err(_refused)) => {
@@ -226,10 +173,7 @@ impl Keeper {
                 &error,
             ))),
         }
-        say(SessionReply::Restored {
-            document: Box::new(self.mirror.clone()),
-            tools,
-        });
+        say(SessionReply::Restored(Box::new(self.mirror.clone())));
     }
 
     fn read_journal(&mut self) -> std::io::Result<Result<(), Refused>> {
@@ -309,9 +253,4 @@ fn lock(folder: &Path) -> std::io::Result<Option<File>> {
         Err(std::fs::TryLockError::WouldBlock) => Ok(None),
         Err(std::fs::TryLockError::Error(error)) => Err(error),
     }
-}
-
-fn write_tools(path: &Path, tools: &ToolSettings) -> std::io::Result<()> {
-    let json = serde_json::to_vec_pretty(tools)?;
-    write_atomically(path, &json)
 }

@@ -5,6 +5,7 @@ use super::document::{DocumentCommand, plane_of_picture};
 use super::draft::StartMode;
 use super::edit::{Canvas, EditKind};
 use super::io_task::{Ask, Chosen, IoReply, IoTask, Saved};
+use super::session::SessionReply;
 use super::staging::Compare;
 use super::tiles::Plane;
 use super::{Effect, Studio};
@@ -32,7 +33,9 @@ impl Studio {
                 Vec::new()
             }
             CanvasCommand::Document(command) => {
+                let had_mask = self.document.has_mask();
                 self.apply_document(command);
+                self.follow_mask(had_mask);
                 Vec::new()
             }
             CanvasCommand::Staging(command) => {
@@ -58,6 +61,35 @@ impl Studio {
                 Vec::new()
             }
             CanvasCommand::File(command) => self.apply_file(command),
+        }
+    }
+
+    /// A first stroke means to repaint what it covers; without a mask there is nothing to repaint.
+    fn follow_mask(&mut self, had_mask: bool) {
+        if self.document.is_drawing() || self.document.canvas().is_none() {
+            return;
+        }
+        let mode = &mut self.draft.start.mode;
+        match (had_mask, self.document.has_mask()) {
+            (false, true) => *mode = StartMode::Repaint,
+            (true, false) if *mode == StartMode::Repaint => *mode = StartMode::Variation,
+            _ => {}
+        }
+    }
+
+    /// Takes what the session's thread says.
+    pub fn on_session(&mut self, reply: SessionReply) {
+        match reply {
+            SessionReply::Restored(document) => self.document.adopt(*document),
+            SessionReply::InUse => self
+                .notices
+                .warning(t("notice-session-in-use"), t("notice-session-in-use-hint")),
+            SessionReply::Unreadable(path) => self.notices.failure(
+                t("notice-session-unreadable"),
+                t("notice-session-unreadable-hint"),
+                path.display().to_string(),
+            ),
+            SessionReply::Failed(error) => self.notices.error(&error),
         }
     }
 
@@ -134,6 +166,7 @@ impl Studio {
                 self.open_canvas(EditKind::Paste, Canvas::new(t("pasted-picture"), pixels));
             }
             IoReply::MaskLoaded(mask) => self.document.apply(DocumentCommand::LoadMask(mask)),
+            IoReply::Feathered { key, plane } => self.on_feather(key, Some(plane)),
             IoReply::Prepared(request) => return vec![Effect::Submit(request)],
             IoReply::Chose(Chosen::ModelFolder(folder)) => {
                 return self.apply(Command::AddModelFolder(folder));
@@ -172,6 +205,7 @@ impl Studio {
             | IoReply::Pasted(_)
             | IoReply::MaskLoaded(_)
             | IoReply::Prepared(_)
+            | IoReply::Feathered { .. }
             | IoReply::Chose(_) => {}
         }
     }

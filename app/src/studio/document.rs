@@ -405,3 +405,7 @@ pub fn mask_of_plane(plane: &Plane<1>) -> Mask {
         values: Arc::from(plane.to_bytes()),
     }
 }
+
+#[cfg(test)]
+#[path = "document_tests.rs"]
+mod tests;

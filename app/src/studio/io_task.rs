@@ -93,6 +93,15 @@ pub enum IoTask {
     },
     /// Encode a job's start picture and mask.
     Prepare(Box<Prepare>),
+    /// Blur a mask as a run would.
+    Feather {
+        /// Comes back with the answer.
+        key: u64,
+        /// The painted mask.
+        mask: Plane<1>,
+        /// The blur's radius in pixels.
+        radius_px: u32,
+    },
     /// Pass on what a dialog chose.
     Chose(Chosen),
 }
@@ -132,6 +141,13 @@ pub enum IoReply {
     NoClipboard(String),
     /// The file manager cannot be started.
     NoFileManager(String),
+    /// A mask was blurred.
+    Feathered {
+        /// As it was asked for.
+        key: u64,
+        /// The blurred mask.
+        plane: Plane<1>,
+    },
     /// A job is ready to be queued.
     Prepared(Box<Request>),
     /// A folder was chosen.

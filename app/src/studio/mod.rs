@@ -8,6 +8,7 @@ pub mod document;
 pub mod draft;
 pub mod edit;
 pub mod events;
+pub mod feather;
 pub mod flood;
 pub mod gallery;
 pub mod geometry;
@@ -38,6 +39,7 @@ use canvas_apply::ViewRequest;
 use canvas_command::CanvasCommand;
 use document::{Document, DocumentCommand};
 use draft::Draft;
+use feather::FeatherPreview;
 use gallery::{Gallery, GalleryRequest};
 use io_task::IoTask;
 use jobs::Jobs;
@@ -66,6 +68,8 @@ pub struct Studio {
     pub staging: Staging,
     /// The canvas tools.
     pub tools: ToolSettings,
+    /// The mask as a run would blur it.
+    pub feather: FeatherPreview,
     /// What a menu or key wants of the canvas's view.
     pub view_request: ViewRequest,
     /// The gallery as it is shown.

@@ -235,3 +235,139 @@ pub(super) fn compose(value: &mut u8, cover: u8, erase: bool) {
         (*value).max(cover)
     };
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn brush(size_px: f32, hardness: f32) -> Brush {
+        Brush {
+            size_px,
+            hardness,
+            erase: false,
+        }
+    }
+
+    fn draw(mask: &mut Plane<1>, brush: Brush, points: &[(f32, f32)]) -> Vec<TileChange<1>> {
+        let at = |index: usize| ImagePoint::new(points[index].0, points[index].1);
+        let mut stroke = Stroke::begin(brush, at(0), mask);
+        for index in 1..points.len() {
+            stroke.line_to(at(index), mask);
+        }
+        stroke.finish(mask)
+    }
+
+    #[test]
+    fn a_dab_has_the_brush_s_size() {
+        for size in [1.0_f32, 2.0, 9.0, 64.0, 512.0] {
+            let mut mask = Plane::<1>::flat([700, 700], [0]);
+            draw(&mut mask, brush(size, 1.0), &[(350.5, 350.5)]);
+            let sum: f64 = mask.to_bytes().iter().map(|&v| f64::from(v) / 255.0).sum();
+            let area = std::f64::consts::PI * f64::from(size * size) / 4.0;
+            // The smooth edge is one pixel wide; the smallest brush is one pixel.
+            let tolerance = f64::from(size) * 0.5 + 0.5;
+            assert!((sum - area).abs() <= tolerance, "{size}: {sum} of {area}");
+            assert_eq!(mask.pixel(350, 350), [255]);
+        }
+    }
+
+    #[test]
+    fn fast_strokes_have_no_gaps_and_no_scallops() {
+        let mut mask = Plane::<1>::flat([900, 900], [0]);
+        draw(&mut mask, brush(3.0, 1.0), &[(10.5, 20.5), (880.5, 850.5)]);
+        for step in 0..=870 {
+            let t = step as f32 / 870.0;
+            let (x, y) = (10.5 + 870.0 * t, 20.5 + 830.0 * t);
+            let [value] = mask.pixel(x as u32, y as u32);
+            assert!(value >= 200, "gap at {x} {y}: {value}");
+        }
+        // A level stroke is as wide everywhere.
+        let mut mask = Plane::<1>::flat([900, 200], [0]);
+        draw(
+            &mut mask,
+            brush(60.0, 0.3),
+            &[(100.0, 100.0), (800.0, 100.0)],
+        );
+        for y in 60..140 {
+            let first = mask.pixel(150, y)[0];
+            for x in 150..750 {
+                assert!(mask.pixel(x, y)[0].abs_diff(first) <= 1, "{x} {y}");
+            }
+        }
+    }
+
+    #[test]
+    fn many_samples_paint_the_same_as_one_line() {
+        let one = {
+            let mut mask = Plane::<1>::flat([400, 400], [0]);
+            draw(&mut mask, brush(40.0, 0.6), &[(50.0, 60.0), (350.0, 300.0)]);
+            mask
+        };
+        let mut mask = Plane::<1>::flat([400, 400], [0]);
+        let points: Vec<_> = (0..=1000)
+            .map(|step| {
+                let t = step as f32 / 1000.0;
+                (50.0 + 300.0 * t, 60.0 + 240.0 * t)
+            })
+            .collect();
+        draw(&mut mask, brush(40.0, 0.6), &points);
+        let differences = one.to_bytes().into_iter().zip(mask.to_bytes());
+        let worst = differences.map(|(one, many)| one.abs_diff(many)).max();
+        assert!(worst <= Some(2), "{worst:?}");
+    }
+
+    #[test]
+    fn strokes_outside_are_clipped_and_nonsense_is_ignored() {
+        let mut mask = Plane::<1>::flat([300, 300], [0]);
+        let changes = draw(
+            &mut mask,
+            brush(50.0, 1.0),
+            &[(-4000.0, -4000.0), (-100.0, 150.0), (9e8, 150.0)],
+        );
+        assert!(!changes.is_empty());
+        assert_eq!(mask.pixel(0, 150), [255]);
+        assert_eq!(mask.pixel(299, 150), [255]);
+        assert_eq!(mask.pixel(150, 290), [0]);
+        let before = mask.clone();
+        let nowhere = draw(
+            &mut mask,
+            brush(50.0, 1.0),
+            &[(5000.0, 5000.0), (6000.0, 1.0)],
+        );
+        assert!(nowhere.is_empty());
+        let mut stroke = Stroke::begin(brush(f32::NAN, f32::NAN), ImagePoint::default(), &mut mask);
+        stroke.line_to(ImagePoint::new(f32::NAN, 3.0), &mut mask);
+        stroke.abort(&mut mask);
+        assert!(mask == before, "an aborted stroke leaves nothing");
+    }
+
+    #[test]
+    fn erasing_takes_away_what_painting_added() {
+        let mut mask = Plane::<1>::flat([300, 300], [0]);
+        let line = [(40.0, 40.0), (260.0, 250.0)];
+        draw(&mut mask, brush(30.0, 1.0), &line);
+        let mut eraser = brush(34.0, 1.0);
+        eraser.erase = true;
+        draw(&mut mask, eraser, &line);
+        assert_eq!(mask.byte_len(), 0, "emptied tiles are folded");
+        assert!(mask.to_bytes().iter().all(|&value| value == 0));
+    }
+
+    #[test]
+    fn a_stroke_touches_only_the_tiles_under_it() {
+        let mut mask = Plane::<1>::flat([3840, 2160], [0]);
+        let before: Vec<u64> = mask.tiles().iter().map(|tile| tile.revision()).collect();
+        draw(
+            &mut mask,
+            brush(20.0, 1.0),
+            &[(300.0, 300.0), (400.0, 300.0)],
+        );
+        let touched = mask
+            .tiles()
+            .iter()
+            .zip(before)
+            .filter(|(tile, before)| tile.revision() != *before)
+            .count();
+        assert_eq!(touched, 1);
+    }
+}

@@ -33,6 +33,19 @@ pub fn primary_button_ui(ui: &mut Ui, icon: MaterialIcon, label: &str, enabled: 
     .inner
 }
 
+/// A button in the accent, as wide as its label: what is most likely wanted next.
+pub fn accent_button_ui(ui: &mut Ui, icon: MaterialIcon, label: &str) -> Response {
+    let palette = theme::palette(ui);
+    let icon = icon_text(icon).size(16.0).color(palette.on_accent);
+    let text = theme::strong(label).color(palette.on_accent);
+    let button = Button::new((icon, text))
+        .fill(palette.accent)
+        .min_size(vec2(0.0, size::CONTROL));
+    let response = ui.add(button);
+    name(&response, true, label);
+    response
+}
+
 /// A plain button with text.
 pub fn text_button_ui(ui: &mut Ui, label: &str) -> Response {
     ui.add(Button::new(label).min_size(vec2(0.0, size::CONTROL)))

@@ -10,8 +10,8 @@ mod segmented;
 mod thumbnail;
 
 pub use buttons::{
-    action_button_ui, icon_button_ui, icon_toggle_ui, keys_text, link_button_ui, primary_button_ui,
-    text_button_ui,
+    accent_button_ui, action_button_ui, icon_button_ui, icon_toggle_ui, keys_text, link_button_ui,
+    primary_button_ui, text_button_ui,
 };
 pub(crate) use buttons::{icon_text, name};
 pub use choice::{ChoiceItem, choice_ui};

@@ -9,6 +9,10 @@ mod codec;
 mod read;
 mod write;
 
+use std::path::PathBuf;
+
+use pentimento_engine::error::EngineError;
+
 use super::document::{Document, JournalEntry};
 use super::edit::{Canvas, Edit, Patch};
 
@@ -46,6 +50,20 @@ mod shape {
     pub(super) const WHOLE: u8 = 2;
     /// Nothing is open.
     pub(super) const NOTHING: u8 = 4;
+}
+
+/// What the thread that keeps the session says.
+#[derive(Debug)]
+pub enum SessionReply {
+    /// The last session's document with its undo steps. Comes once, and before what was handed
+    /// over is written.
+    Restored(Box<Document>),
+    /// Another program has the session; this one's is not kept.
+    InUse,
+    /// The last session cannot be read; its file was set aside under this name.
+    Unreadable(PathBuf),
+    /// The session cannot be kept at present. Tried again at the next change.
+    Failed(EngineError),
 }
 
 /// The shortest journal that leads to `document`, its undo steps included: the state before the
