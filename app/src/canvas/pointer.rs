@@ -70,15 +70,15 @@ pub(super) fn take_events(
                 button,
                 pressed: true,
                 modifiers,
-            } => {
-                if cx.viewport.contains(pos) && (cx.is_on_top)(pos) && matches!(hold, Hold::Nothing)
-                {
-                    pressed_here = true;
-                    let at = camera.transform(cx.viewport, pixels_per_point);
-                    *hold = press(cx, button, pos, modifiers, commands, |pos| {
-                        at.image_from_screen(pos)
-                    });
-                }
+            } if cx.viewport.contains(pos)
+                && (cx.is_on_top)(pos)
+                && matches!(hold, Hold::Nothing) =>
+            {
+                pressed_here = true;
+                let at = camera.transform(cx.viewport, pixels_per_point);
+                *hold = press(cx, button, pos, modifiers, commands, |pos| {
+                    at.image_from_screen(pos)
+                });
             }
             Event::PointerMoved(pos) => {
                 let modifiers = ui.input(|input| input.modifiers);

@@ -144,7 +144,7 @@ fn is_edge(values: &[u8], width: usize, at: usize) -> bool {
     let outside = |at: usize| values.get(at).is_some_and(|&value| value < 128);
     values[at] >= 128
         && ((!at.is_multiple_of(width) && outside(at - 1))
-            || ((at + 1) % width != 0 && outside(at + 1))
+            || (!(at + 1).is_multiple_of(width) && outside(at + 1))
             || (at >= width && outside(at - width))
             || outside(at + width))
 }
