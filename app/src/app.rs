@@ -220,5 +220,10 @@ impl eframe::App for StudioApp {
         if let Some(keeper) = &mut self.keeper {
             keeper.finish(&self.studio);
         }
+        if let Some(session) = &mut self.session {
+            // What the last frame did; the link's end waits until all of it is on the disk.
+            session.keep(self.studio.document.take_journal());
+        }
+        self.session = None;
     }
 }

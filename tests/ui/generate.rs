@@ -309,3 +309,38 @@ fn jobs_of_an_earlier_run_can_be_resumed_or_forgotten() {
     assert_eq!(studio.engine.script().forgotten, ["k1", "k2"]);
     assert_eq!(studio.engine.script().submitted.len(), 1);
 }
+
+#[test]
+fn the_first_stroke_means_to_repaint() {
+    use pentimento::studio::canvas_command::CanvasCommand;
+    use pentimento::studio::document::DocumentCommand;
+    use pentimento::studio::draft::StartMode;
+    use pentimento::studio::geometry::ImagePoint;
+    use pentimento::studio::stroke::Brush;
+
+    let mut studio = TestStudio::new();
+    let send = |studio: &mut TestStudio, command: CanvasCommand| {
+        studio.window.state_mut().send(command);
+        studio.run();
+    };
+    let picture = gradient(64, 64, 0);
+    let name = "a".to_owned();
+    send(&mut studio, CanvasCommand::Open { picture, name });
+    let mode = |studio: &TestStudio| studio.window.state().studio().draft.start.mode;
+    assert_eq!(mode(&studio), StartMode::Variation);
+    let brush = Brush {
+        size_px: 16.0,
+        hardness: 1.0,
+        erase: false,
+    };
+    let at = ImagePoint { x: 32.0, y: 32.0 };
+    let joined = false;
+    send(
+        &mut studio,
+        DocumentCommand::BeginStroke { brush, at, joined }.into(),
+    );
+    send(&mut studio, DocumentCommand::EndStroke.into());
+    assert_eq!(mode(&studio), StartMode::Repaint);
+    send(&mut studio, DocumentCommand::ClearMask.into());
+    assert_eq!(mode(&studio), StartMode::Variation);
+}

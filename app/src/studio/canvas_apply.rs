@@ -66,7 +66,7 @@ impl Studio {
 
     /// A first stroke means to repaint what it covers; without a mask there is nothing to repaint.
     fn follow_mask(&mut self, had_mask: bool) {
-        if self.document.is_drawing() || self.document.canvas().is_none() {
+        if self.document.canvas().is_none() {
             return;
         }
         let mode = &mut self.draft.start.mode;
