@@ -7,6 +7,9 @@ use crate::studio::geometry::ImagePoint;
 use crate::studio::stroke::Brush;
 use crate::studio::tiles::Plane;
 
+/// One edit of a document.
+type Step = Box<dyn Fn(&mut Document)>;
+
 fn canvas(size: [u32; 2], seed: u8) -> Box<Canvas> {
     // A few marks on one colour: the journal stays small enough to be cut at every byte.
     let mut bytes = [seed, 40, 90, 255].repeat((size[0] * size[1]) as usize);
@@ -52,7 +55,7 @@ fn session() -> Session {
     let mut document = Document::default();
     let mut writer = JournalWriter::create(Vec::new(), None).expect("memory");
     let mut states = vec![(writer.byte_len() as usize, None)];
-    let steps: Vec<Box<dyn Fn(&mut Document)>> = vec![
+    let steps: Vec<Step> = vec![
         Box::new(|document| document.apply(open([300, 260], 3))),
         Box::new(|document| stroke(document, [20.0, 20.0], [280.0, 240.0], false)),
         Box::new(|document| stroke(document, [20.0, 240.0], [280.0, 20.0], true)),
