@@ -57,9 +57,7 @@ pub(super) fn toggle_option_ui(ui: &mut Ui, label: &str, on: &mut bool) -> Respo
 fn labelled_ui(ui: &mut Ui, label: &str, slider: Slider<'_>) -> Response {
     let text = ui.label(theme::muted(ui, label));
     ui.spacing_mut().slider_width = SLIDER_WIDTH;
-    let slider = ui
-        .add(slider.show_value(false).trailing_fill(true))
-        .labelled_by(text.id);
+    let slider = crate::widgets::rail_ui(ui, slider.show_value(false)).labelled_by(text.id);
     slider.widget_info(|| WidgetInfo::labeled(Role::Slider, ui.is_enabled(), label));
     slider
 }

@@ -73,7 +73,7 @@ pub fn slider_ui(
             .show_value(false)
             .clamping(SliderClamping::Never)
             .step_by(step);
-        let slider = fill(ui, slider).labelled_by(label_id);
+        let slider = rail_ui(ui, slider).labelled_by(label_id);
         slider.widget_info(|| WidgetInfo::labeled(Role::Slider, ui.is_enabled(), label));
         let number = DragValue::new(value)
             .range(limits)
@@ -85,8 +85,8 @@ pub fn slider_ui(
     })
 }
 
-/// The slider with its trailing part in the accent.
-fn fill(ui: &mut Ui, slider: Slider<'_>) -> Response {
+/// A bare slider with its trailing part in the accent.
+pub fn rail_ui(ui: &mut Ui, slider: Slider<'_>) -> Response {
     ui.scope(|ui| {
         let palette = theme::palette(ui);
         ui.visuals_mut().selection.bg_fill = palette.accent;
