@@ -5,3 +5,5 @@
     clippy::expect_used,
     reason = "a test that cannot go on says so by panicking"
 )]
+
+mod first_light;
