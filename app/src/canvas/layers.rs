@@ -21,6 +21,9 @@ const MAX_LEVEL: u32 = 6;
 /// Textures kept of one layer, about 1 MiB each; what was not drawn for longest goes first.
 const MAX_TEXTURES: usize = 160;
 
+/// Zoom from which pixels are shown as squares; below it the picture is smoothed.
+const SHARP_FROM_ZOOM: f32 = 4.5;
+
 /// Time for uploads in one frame. What does not fit comes in the next frames.
 pub(super) struct UploadBudget {
     until: Instant,
@@ -123,7 +126,7 @@ impl Layer {
                     level,
                     column,
                     row,
-                    sharp: zoom >= 2.0,
+                    sharp: zoom >= SHARP_FROM_ZOOM,
                 };
                 let rect = PixelRect {
                     x0: column * span,

@@ -23,8 +23,9 @@ use crate::theme::{self, Palette, size};
 const UPLOAD_TIME: Duration = Duration::from_millis(10);
 /// Side of a square of the checkerboard, in points.
 const CHECKER: f32 = 8.0;
-/// Zoom from which the mask's edge needs no line: its pixels are large enough.
-const EDGE_UNTIL_ZOOM: f32 = 3.0;
+/// Zoom from which the mask's edge line, one picture pixel wide, would hide too much: it becomes
+/// translucent.
+const FULL_EDGE_UNTIL_ZOOM: f32 = 3.0;
 
 /// Textures of the canvas's planes.
 #[derive(Default)]
@@ -112,7 +113,12 @@ impl Layers {
         let rgb = |colour: Color32| [colour.r(), colour.g(), colour.b()];
         let wash = MaskTexels {
             colour: rgb(easel.palette.accent),
-            edge: (zoom < EDGE_UNTIL_ZOOM).then_some(rgb(easel.palette.on_scrim)),
+            edge: Some(rgb(easel.palette.on_scrim)),
+            edge_opacity: if zoom < FULL_EDGE_UNTIL_ZOOM {
+                1.0
+            } else {
+                0.5
+            },
             opacity: studio.tools.overlay_opacity,
         };
         match studio.feather_shown() {

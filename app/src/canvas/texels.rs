@@ -79,13 +79,24 @@ fn mean_picture(pixels: &[u8], area: &TexelArea, column: u32, row: u32) -> [u8; 
 pub(super) struct MaskTexels {
     /// Opaque colour of the wash, RGB.
     pub(super) colour: [u8; 3],
-    /// Colour of the edge line, RGB; none where pixels are shown large.
+    /// Colour of the edge line, RGB; none draws no line.
     pub(super) edge: Option<[u8; 3]>,
+    /// Strength of the edge line over the wash, 0 to 1.
+    pub(super) edge_opacity: f32,
     /// Strength of the wash, 0 to 1.
     pub(super) opacity: f32,
 }
 
 impl MaskTexels {
+    /// The edge line's colour over a texel of the wash.
+    fn over(&self, [r, g, b]: [u8; 3], below: [u8; 4]) -> [u8; 4] {
+        let share = self.edge_opacity.clamp(0.0, 1.0);
+        let above = [r, g, b, 255].map(|channel| f32::from(channel) * share);
+        std::array::from_fn(|channel| {
+            (above[channel] + f32::from(below[channel]) * (1.0 - share) + 0.5) as u8
+        })
+    }
+
     fn wash(&self, value: u8) -> [u8; 4] {
         let share = f32::from(value) / 255.0 * self.opacity.clamp(0.0, 1.0);
         let [r, g, b] = self.colour.map(|c| (f32::from(c) * share + 0.5) as u8);
@@ -95,7 +106,8 @@ impl MaskTexels {
 
 impl Texels<1> for MaskTexels {
     fn style(&self) -> u64 {
-        let mut style = u64::from((self.opacity * 255.0) as u8);
+        let mut style = u64::from((self.opacity * 255.0) as u8)
+            ^ (u64::from((self.edge_opacity * 15.0) as u8) << 60);
         for channel in self.colour.iter().chain(self.edge.iter().flatten()) {
             style = (style << 8) | u64::from(*channel);
         }
@@ -116,7 +128,9 @@ impl Texels<1> for MaskTexels {
         let washes: [[u8; 4]; 256] = std::array::from_fn(|value| self.wash(value as u8));
         for (at, &value) in values.iter().enumerate() {
             match self.edge {
-                Some([r, g, b]) if is_edge(&values, width, at) => out.extend([r, g, b, 255]),
+                Some(line) if is_edge(&values, width, at) => {
+                    out.extend(self.over(line, washes[usize::from(value)]));
+                }
                 _ => out.extend(washes[usize::from(value)]),
             }
         }

@@ -33,9 +33,11 @@ impl Studio {
                 Vec::new()
             }
             CanvasCommand::Document(command) => {
-                let had_mask = self.document.has_mask();
+                let paints = changes_mask(&command);
                 self.apply_document(command);
-                self.follow_mask(had_mask);
+                if paints {
+                    self.follow_mask();
+                }
                 Vec::new()
             }
             CanvasCommand::Staging(command) => {
@@ -64,16 +66,13 @@ impl Studio {
         }
     }
 
-    /// A first stroke means to repaint what it covers; without a mask there is nothing to repaint.
-    fn follow_mask(&mut self, had_mask: bool) {
-        if self.document.canvas().is_none() {
-            return;
-        }
+    /// Painting means to repaint what is painted; without a mask there is nothing to repaint.
+    fn follow_mask(&mut self) {
         let mode = &mut self.draft.start.mode;
-        match (had_mask, self.document.has_mask()) {
-            (false, true) => *mode = StartMode::Repaint,
-            (true, false) if *mode == StartMode::Repaint => *mode = StartMode::Variation,
-            _ => {}
+        if self.document.has_mask() {
+            *mode = StartMode::Repaint;
+        } else if *mode == StartMode::Repaint {
+            *mode = StartMode::Variation;
         }
     }
 
@@ -218,4 +217,18 @@ impl Studio {
         });
         self.draft.start.mode = StartMode::Variation;
     }
+}
+
+/// Whether a command ends in another mask: strokes count when they end.
+fn changes_mask(command: &DocumentCommand) -> bool {
+    matches!(
+        command,
+        DocumentCommand::EndStroke
+            | DocumentCommand::FillOutline { .. }
+            | DocumentCommand::Flood(_)
+            | DocumentCommand::InvertMask
+            | DocumentCommand::ClearMask
+            | DocumentCommand::SelectAll
+            | DocumentCommand::LoadMask(_)
+    )
 }
