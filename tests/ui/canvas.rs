@@ -56,7 +56,7 @@ impl TestStudio {
         rect.center() + vec2(x - middle, y - middle) * zoom
     }
 
-    fn button(&mut self, pos: Pos2, pressed: bool, modifiers: Modifiers) {
+    fn button(&self, pos: Pos2, pressed: bool, modifiers: Modifiers) {
         self.window.event(Event::PointerButton {
             pos,
             button: PointerButton::Primary,
