@@ -1,5 +1,5 @@
 //! The one loop: encode, denoise, decode, for every family, sampler and way of starting. Text to
-//! image, image to image and inpainting differ only in how the latents start ([`start`]) and in what
+//! image, image to image and inpainting differ only in how the latents start (`start`) and in what
 //! the observer blends in after each step.
 
 mod crop;

@@ -29,7 +29,7 @@
 //! | `tile`, `driver`, `epilogue` | the register tile, the loops around it that matrix product and convolution share, and what happens to a finished sum |
 //! | [`gemm`], [`conv`], [`attention`] | the three products |
 //! | [`norm`], [`elementwise`] | group and layer norm, softmax, activations, sums, concatenation, conversion |
-//! | [`reference`] | the slow twin of each kernel, in plain Rust |
+//! | [`mod@reference`] | the slow twin of each kernel, in plain Rust |
 //! | `verify` | compares an instruction set with the slow twins before it is trusted |
 
 pub mod attention;

@@ -1,6 +1,6 @@
 //! The only door to compute. Every operation gives a new activation. Two paths stand behind it: our
-//! CPU kernels ([`host`]), which keep maps channels last through whole networks, and the tensor
-//! library ([`tensor`]), for GPUs and as the slow twin. A layer knows its path; an activation comes
+//! CPU kernels (`host`), which keep maps channels last through whole networks, and the tensor
+//! library (`tensor`), for GPUs and as the slow twin. A layer knows its path; an activation comes
 //! over when it meets one.
 
 mod host;
