@@ -5,8 +5,8 @@ use std::sync::Arc;
 use candle_core::{Device, Tensor};
 use half::bf16;
 
+use super::memory::{Buffer, Kept};
 use crate::error::Result;
-use crate::kernels::cpu::Element;
 
 /// An activation: a feature map or a token sequence. Memory and layout belong to [`super::ops`];
 /// everyone else asks for sizes.
@@ -25,8 +25,8 @@ pub(super) enum Repr {
 
 /// Rows of channels: `batch * height * width` rows, a token sequence having height 1.
 #[derive(Clone, Debug)]
-pub(super) struct Host<T> {
-    pub(super) data: Arc<Vec<T>>,
+pub(super) struct Host<T: Kept> {
+    pub(super) data: Arc<Buffer<T>>,
     pub(super) batch: usize,
     pub(super) height: usize,
     pub(super) width: usize,
@@ -35,7 +35,7 @@ pub(super) struct Host<T> {
     pub(super) is_map: bool,
 }
 
-impl<T: Element> Host<T> {
+impl<T: Kept> Host<T> {
     /// Takes the values of a tensor over.
     pub(super) fn from_tensor(tensor: &Tensor) -> candle_core::Result<Self> {
         let is_map = tensor.rank() == 4;
@@ -52,9 +52,9 @@ impl<T: Element> Host<T> {
         };
         let (batch, channels) = (dims[0], dims[dims.len() - 1]);
         let values: Vec<f32> = last.contiguous()?.flatten_all()?.to_vec1()?;
-        let data = Arc::new(values.into_iter().map(T::from_f32).collect());
+        let data = Buffer::new(values.into_iter().map(T::from_f32).collect());
         Ok(Self {
-            data,
+            data: Arc::new(data),
             batch,
             height,
             width,
@@ -82,7 +82,7 @@ impl<T: Element> Host<T> {
     }
 
     /// The same shape around other values.
-    pub(super) fn with(&self, data: Vec<T>) -> Self {
+    pub(super) fn with(&self, data: Buffer<T>) -> Self {
         Self {
             data: Arc::new(data),
             ..self.clone()

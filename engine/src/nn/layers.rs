@@ -9,7 +9,7 @@ use crate::error::Result;
 use crate::kernels::cpu::conv::Window;
 use crate::kernels::cpu::pack::PackedMatrix;
 use crate::kernels::cpu::{self, Isa, Precision};
-use crate::weights::Scope;
+use crate::weights::{Scope, Stored, with_stored};
 
 /// Zero padding of a convolution in pixels: before (top, left) and after (bottom, right).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,10 +52,9 @@ pub(super) enum Values {
 
 impl Values {
     fn load(scope: &Scope<'_>, name: &str, shape: &[usize]) -> Result<Self> {
-        let tensor = scope.tensor(name, shape)?;
         Ok(match scope.compute() {
-            Compute::Tensors(_) => Self::Tensor(tensor),
-            Compute::Cpu { .. } => Self::Host(Arc::new(tensor.flatten_all()?.to_vec1()?)),
+            Compute::Tensors(_) => Self::Tensor(scope.tensor(name, shape)?),
+            Compute::Cpu { .. } => Self::Host(Arc::new(scope.stored(name, shape)?.into_f32())),
         })
     }
 }
@@ -132,9 +131,9 @@ impl Conv2d {
         stride: usize,
         padding: Padding,
     ) -> Result<Self> {
-        let weight = scope.tensor("weight", &[to, from, kernel, kernel])?;
+        let shape = [to, from, kernel, kernel];
         let weight = match scope.compute() {
-            Compute::Tensors(_) => ConvWeight::Tensor(weight),
+            Compute::Tensors(_) => ConvWeight::Tensor(scope.tensor("weight", &shape)?),
             Compute::Cpu { isa, precision } => {
                 let Padding { before, after } = padding;
                 let window = Window {
@@ -143,9 +142,10 @@ impl Conv2d {
                     padding: [before, before, after, after],
                     upsample: false,
                 };
-                let values: Vec<f32> = weight.flatten_all()?.to_vec1()?;
-                let conv = cpu::conv::Conv2d::new(*isa, *precision, &values, (to, from), window);
-                ConvWeight::Host(Arc::new(conv))
+                let stored = scope.stored("weight", &shape)?;
+                ConvWeight::Host(Arc::new(with_stored!(&stored, values => {
+                    cpu::conv::Conv2d::new(*isa, *precision, values, (to, from), window)
+                })))
             }
         };
         Ok(Self {
@@ -189,7 +189,7 @@ impl Linear {
     /// # Errors
     /// As [`Scope::tensor`].
     pub fn load_without_bias(scope: &Scope<'_>, features: [usize; 2]) -> Result<Self> {
-        Self::load_packed(scope, features, PackedMatrix::linear::<f32>)
+        Self::load_packed(scope, features, false)
     }
 
     /// Loads a layer for [`super::ops::geglu`]: values and gates, `features[1]` together.
@@ -200,22 +200,25 @@ impl Linear {
         let bias = Some(Values::load(scope, "bias", &[features[1]])?);
         Ok(Self {
             bias,
-            ..Self::load_packed(scope, features, PackedMatrix::gated::<f32>)?
+            ..Self::load_packed(scope, features, true)?
         })
     }
 
-    fn load_packed(
-        scope: &Scope<'_>,
-        [from, to]: [usize; 2],
-        pack: fn(Isa, Precision, &[f32], usize, usize) -> PackedMatrix,
-    ) -> Result<Self> {
+    fn load_packed(scope: &Scope<'_>, [from, to]: [usize; 2], gated: bool) -> Result<Self> {
         // A 1x1 convolution over tokens is the same layer under another shape.
-        let weight = scope.tensor_in("weight", &[&[to, from], &[to, from, 1, 1]])?;
+        let stored = scope.stored_in("weight", &[&[to, from], &[to, from, 1, 1]])?;
         let weight = match scope.compute() {
-            Compute::Tensors(_) => LinearWeight::Tensor(weight),
+            Compute::Tensors(device) => {
+                LinearWeight::Tensor(stored.into_tensor(&[to, from], device)?)
+            }
             Compute::Cpu { isa, precision } => {
-                let values: Vec<f32> = weight.flatten_all()?.to_vec1()?;
-                LinearWeight::Host(Arc::new(pack(*isa, *precision, &values, to, from)))
+                LinearWeight::Host(Arc::new(with_stored!(&stored, values => {
+                    if gated {
+                        PackedMatrix::gated(*isa, *precision, values, to, from)
+                    } else {
+                        PackedMatrix::linear(*isa, *precision, values, to, from)
+                    }
+                })))
             }
         };
         Ok(Self { weight, bias: None })
@@ -238,13 +241,14 @@ pub(super) enum Scales {
 
 impl Scales {
     fn load(scope: &Scope<'_>, channels: usize) -> Result<Self> {
-        let weight = scope.tensor("weight", &[channels])?;
-        let bias = scope.tensor("bias", &[channels])?;
         Ok(match scope.compute() {
-            Compute::Tensors(_) => Self::Tensor { weight, bias },
+            Compute::Tensors(_) => Self::Tensor {
+                weight: scope.tensor("weight", &[channels])?,
+                bias: scope.tensor("bias", &[channels])?,
+            },
             Compute::Cpu { isa, .. } => Self::Host {
-                weight: Arc::new(weight.to_vec1()?),
-                bias: Arc::new(bias.to_vec1()?),
+                weight: Arc::new(scope.stored("weight", &[channels])?.into_f32()),
+                bias: Arc::new(scope.stored("bias", &[channels])?.into_f32()),
                 isa: *isa,
             },
         })
@@ -296,10 +300,17 @@ impl LayerNorm {
 /// A table of vectors.
 #[derive(Clone, Debug)]
 pub struct Embedding {
-    /// (rows, channels).
-    pub(super) table: Values,
+    pub(super) table: Table,
     pub(super) channels: usize,
-    pub(super) precision: Precision,
+}
+
+/// (rows, channels).
+#[derive(Clone, Debug)]
+pub(super) enum Table {
+    Tensor(Tensor),
+    /// As stored: few rows are ever read, so they are converted when they are. The precision is
+    /// that of the rows given out.
+    Host(Arc<Stored>, Precision),
 }
 
 impl Embedding {
@@ -308,14 +319,13 @@ impl Embedding {
     /// # Errors
     /// As [`Scope::tensor`].
     pub fn load(scope: &Scope<'_>, rows: usize, channels: usize) -> Result<Self> {
-        let precision = match scope.compute() {
-            Compute::Tensors(_) => Precision::F32,
-            Compute::Cpu { precision, .. } => *precision,
+        let shape = [rows, channels];
+        let table = match scope.compute() {
+            Compute::Tensors(_) => Table::Tensor(scope.tensor("weight", &shape)?),
+            Compute::Cpu { precision, .. } => {
+                Table::Host(Arc::new(scope.stored("weight", &shape)?), *precision)
+            }
         };
-        Ok(Self {
-            table: Values::load(scope, "weight", &[rows, channels])?,
-            channels,
-            precision,
-        })
+        Ok(Self { table, channels })
     }
 }

@@ -5,8 +5,10 @@
 mod act;
 mod compute;
 mod layers;
+mod memory;
 pub mod ops;
 
 pub use act::Act;
 pub use compute::Compute;
 pub use layers::{Conv2d, Embedding, GroupNorm, LayerNorm, Linear, Padding};
+pub use memory::release;

@@ -20,7 +20,7 @@ use crate::event::Stage;
 use crate::families::model::{Conditioning, Model};
 use crate::guidance::Guidance;
 use crate::latent::Latents;
-use crate::nn::Act;
+use crate::nn::{Act, release};
 use crate::noise;
 use crate::preview::{LinearMap, Previewer};
 use crate::raster::{Mask, Picture};
@@ -146,7 +146,9 @@ pub fn render(
 
     listener.on_stage(Stage::Decoding);
     let began = Instant::now();
-    let made = decode(&latents, inputs, start.made_px)?;
+    let made = decode(&latents, inputs, start.made_px);
+    release();
+    let made = made?;
     let decode_time = began.elapsed();
     let (picture, unmasked_pixels_verified) = start.finish(made);
     Ok(Rendered {

@@ -2,20 +2,23 @@
 
 pub mod files;
 pub mod safetensors;
+mod stored;
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Display;
 use std::path::PathBuf;
 
-use candle_core::{Device, Tensor};
-use half::{bf16, f16};
+use candle_core::Tensor;
 
 use crate::cancel::CancelToken;
 use crate::error::{EngineError, Result};
 use crate::nn::Compute;
 use files::{ByteSource, ModelFiles};
-use safetensors::{ElementType, Entry};
+use safetensors::Entry;
+
+pub use stored::Stored;
+pub(crate) use stored::with_stored;
 
 /// All tensors of one part of a model (its UNet, its text encoder…), from one file or from shards.
 pub struct Weights {
@@ -135,7 +138,7 @@ impl Weights {
             .collect()
     }
 
-    fn load(&self, name: &str, shape: &[usize], device: &Device) -> Result<Tensor> {
+    fn load(&self, name: &str, shape: &[usize]) -> Result<Stored> {
         self.cancel.check()?;
         let Some((shard, entry)) = self.entries.get(name) else {
             return Err(EngineError::bad_file(
@@ -155,43 +158,10 @@ impl Weights {
                 "the weights do not fit the model's config.json: copy both from one source",
             ));
         }
-        let mut bytes = vec![0; entry.len as usize];
-        source.read_at(entry.offset, &mut bytes)?;
+        let stored = Stored::read(source, name, entry)?;
         self.used.borrow_mut().insert(name.to_owned());
-        let values = to_f32(&bytes, entry.element).ok_or_else(|| {
-            EngineError::bad_file(
-                source.label(),
-                format!("tensor “{name}” does not hold f64, f32, f16 or bf16 numbers"),
-                "choose a model saved with one of these",
-            )
-        })?;
-        if values.iter().any(|value| !value.is_finite()) {
-            return Err(EngineError::bad_file(
-                source.label(),
-                format!("tensor “{name}” holds infinite or undefined numbers"),
-                "the file is damaged or its training failed: choose another",
-            ));
-        }
-        Ok(Tensor::from_vec(values, shape, device)?)
+        Ok(stored)
     }
-}
-
-fn to_f32(bytes: &[u8], element: ElementType) -> Option<Vec<f32>> {
-    fn each<const N: usize>(bytes: &[u8], read: impl Fn([u8; N]) -> f32) -> Vec<f32> {
-        bytes
-            .as_chunks::<N>()
-            .0
-            .iter()
-            .map(|chunk| read(*chunk))
-            .collect()
-    }
-    Some(match element {
-        ElementType::F64 => each(bytes, |bytes| f64::from_le_bytes(bytes) as f32),
-        ElementType::F32 => each(bytes, f32::from_le_bytes),
-        ElementType::F16 => each(bytes, |bytes| f16::from_le_bytes(bytes).to_f32()),
-        ElementType::Bf16 => each(bytes, |bytes| bf16::from_le_bytes(bytes).to_f32()),
-        ElementType::Other { .. } => return None,
-    })
 }
 
 /// Weights below a prefix, in PyTorch's dotted names.
@@ -224,23 +194,19 @@ impl Scope<'_> {
             .contains_key(&format!("{}{name}", self.prefix))
     }
 
-    /// A tensor as f32 on the device, of exactly that shape.
+    /// A tensor of exactly that shape, in the type it is stored in.
     ///
     /// # Errors
     /// `BadFile` when it is missing, of another shape or type, or holds non-finite numbers.
-    pub fn tensor(&self, name: &str, shape: &[usize]) -> Result<Tensor> {
-        self.weights.load(
-            &format!("{}{name}", self.prefix),
-            shape,
-            self.compute.device(),
-        )
+    pub fn stored(&self, name: &str, shape: &[usize]) -> Result<Stored> {
+        self.weights.load(&format!("{}{name}", self.prefix), shape)
     }
 
-    /// A tensor stored in any of these shapes (a linear layer as 1x1 convolution), given the first.
+    /// A tensor stored in any of these shapes (a linear layer as 1x1 convolution).
     ///
     /// # Errors
-    /// As [`Self::tensor`]; the first shape is the one named.
-    pub fn tensor_in(&self, name: &str, shapes: &[&[usize]]) -> Result<Tensor> {
+    /// As [`Self::stored`]; the first shape is the one named.
+    pub fn stored_in(&self, name: &str, shapes: &[&[usize]]) -> Result<Stored> {
         let full = format!("{}{name}", self.prefix);
         let stored = self
             .weights
@@ -251,10 +217,16 @@ impl Scope<'_> {
             .iter()
             .find(|shape| stored == Some(**shape))
             .unwrap_or(&shapes[0]);
-        Ok(self
-            .weights
-            .load(&full, shape, self.compute.device())?
-            .reshape(shapes[0])?)
+        self.weights.load(&full, shape)
+    }
+
+    /// A tensor as f32 on the device, of exactly that shape.
+    ///
+    /// # Errors
+    /// As [`Self::stored`].
+    pub fn tensor(&self, name: &str, shape: &[usize]) -> Result<Tensor> {
+        self.stored(name, shape)?
+            .into_tensor(shape, self.compute.device())
     }
 
     /// Marks a tensor as known and not needed (buffers that some versions save).

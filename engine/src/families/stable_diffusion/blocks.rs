@@ -53,7 +53,6 @@ impl ResnetBlock {
     /// `x` (B, from, H, W) and, where the block takes one, the time embedding after SiLU
     /// (B, 1, time_channels), to (B, to, H, W).
     pub(super) fn forward(&self, x: &Act, time: Option<&Act>) -> Result<Act> {
-        let y = ops::group_norm(x, &self.norm_1, Some(Activation::Silu))?;
         let vector = match (&self.time, time) {
             (Some(layer), Some(time)) => Some(ops::linear(time, layer)?),
             _ => None,
@@ -62,15 +61,25 @@ impl ResnetBlock {
             vector: vector.as_ref(),
             ..Then::default()
         };
-        let y = ops::conv2d_then(&y, &self.conv_1, &then)?;
-        let y = ops::group_norm(&y, &self.norm_2, Some(Activation::Silu))?;
+        // A map is let go as soon as the next one stands: at full size each is a tenth of the peak.
+        let y = ops::group_norm(x, &self.norm_1, Some(Activation::Silu))?;
+        let y = taken(y, |y| ops::conv2d_then(y, &self.conv_1, &then))?;
+        let y = taken(y, |y| {
+            ops::group_norm(y, &self.norm_2, Some(Activation::Silu))
+        })?;
         match &self.shortcut {
             Some(shortcut) => {
-                ops::conv2d_then(&y, &self.conv_2, &Then::add(&ops::conv2d(x, shortcut)?))
+                let x = ops::conv2d(x, shortcut)?;
+                ops::conv2d_then(&y, &self.conv_2, &Then::add(&x))
             }
             None => ops::conv2d_then(&y, &self.conv_2, &Then::add(x)),
         }
     }
+}
+
+/// Computes from an activation that is not needed afterwards, and frees it.
+fn taken(x: Act, compute: impl FnOnce(&Act) -> Result<Act>) -> Result<Act> {
+    compute(&x)
 }
 
 /// Attention with its projections.

@@ -1,9 +1,11 @@
 //! Attention that streams over the keys and never stores the scores (Dao et al., "FlashAttention",
 //! 2022; the running softmax is Milakov and Gimelshein's, 2018).
 //!
-//! A task takes a block of queries of one head through all keys, a block of keys at a time: scores
-//! in a cache-sized square, their running maximum, powers of two in place, then their product with
-//! the values added to the block's result, which is rescaled where a maximum has grown.
+//! A task takes a block of queries of one head through all keys, a block of keys at a time. It works
+//! on the transposed problem: keys are the rows of the score tile and queries its lanes, values'
+//! columns are the rows of the result and queries again its lanes. So keys are read where they lie,
+//! maxima and sums of the softmax are plain lanes, no lane is wasted whatever a head's dimension, and
+//! only values need a transposed copy.
 
 use std::cell::RefCell;
 
@@ -17,10 +19,12 @@ use super::shared::{Aligned, Rows, RowsMut, Target};
 use super::simd::{Element, Kernel, Precision, Simd};
 use super::tile::{Span, TileElement};
 
-/// Queries in a block: whole tiles of every height.
-const QUERIES: usize = 48;
-/// Keys in a block: whole panels of every width.
+/// Registers of queries in a block.
+const REGISTERS: usize = 3;
+/// Keys in a block: whole tiles of every height.
 const KEYS: usize = 128;
+/// Rows of scores and results come in multiples of this: whole tiles of every height.
+const ROWS: usize = 8;
 
 /// The shape of an attention.
 #[derive(Clone, Copy, PartialEq, Debug)]
@@ -71,31 +75,40 @@ pub fn attention<T: Element, O: Element>(
 ) {
     // Taken out rather than borrowed: while it waits, this thread may be given another attention.
     if T::PRECISION == Precision::Bf16 && isa.has_fast_bf16() {
-        let mut packed = PACKED_BF16.take();
-        stream::<T, bf16, O>(isa, [q, k, v], heads, &mut packed, out);
-        PACKED_BF16.set(packed);
+        let mut copies = COPIES_BF16.take();
+        stream::<T, bf16, O>(isa, [q, k, v], heads, &mut copies, out);
+        COPIES_BF16.set(copies);
     } else {
-        let mut packed = PACKED_F32.take();
-        stream::<T, f32, O>(isa, [q, k, v], heads, &mut packed, out);
-        PACKED_F32.set(packed);
+        let mut copies = COPIES_F32.take();
+        stream::<T, f32, O>(isa, [q, k, v], heads, &mut copies, out);
+        COPIES_F32.set(copies);
     }
 }
 
 thread_local! {
-    /// Packed keys and values, kept by the calling thread from one attention to the next.
-    static PACKED_F32: RefCell<Aligned<f32>> = RefCell::default();
-    static PACKED_BF16: RefCell<Aligned<bf16>> = RefCell::default();
+    /// Copies of keys and values, kept by the calling thread from one attention to the next.
+    static COPIES_F32: RefCell<Copies<f32>> = RefCell::default();
+    static COPIES_BF16: RefCell<Copies<bf16>> = RefCell::default();
     static WORK: RefCell<Work> = RefCell::default();
 }
 
-/// Packed keys and values that a thread keeps take at most this much.
+/// Copies that a thread keeps take at most this much.
 const KEPT_BYTES: usize = 32 << 20;
+
+/// Keys and values in the element type and order of the products.
+#[derive(Default)]
+struct Copies<C> {
+    /// (pairs of batch and head, keys, depth); empty where keys are read as they lie.
+    keys: Aligned<C>,
+    /// (pairs of batch and head, blocks of keys, rows of the result, KEYS).
+    values: Aligned<C>,
+}
 
 fn stream<T: Element, C: TileElement, O: Element>(
     isa: Isa,
     [q, k, v]: [Rows<'_, T>; 3],
     heads: Heads,
-    packed: &mut Aligned<C>,
+    copies: &mut Copies<C>,
     mut out: RowsMut<'_, O>,
 ) {
     let width = heads.count * heads.dim;
@@ -118,100 +131,102 @@ fn stream<T: Element, C: TileElement, O: Element>(
     assert!(keys > 0, "attention to no keys");
     let plan = Plan::new(isa, heads, queries, keys, C::PRECISION);
     let pairs = heads.batches * heads.count;
-    let len = plan.keys_len() + plan.values_len();
-    if packed.as_slice().len() < pairs * len {
-        *packed = Aligned::zeros(pairs * len);
+
+    let in_place = T::PRECISION == C::PRECISION && plan.depth == heads.dim;
+    if !in_place {
+        plan.copy_keys(k, &mut copies.keys);
     }
-    let blocks = packed.as_mut_slice()[..pairs * len].par_chunks_exact_mut(len);
-    blocks.enumerate().for_each(|(pair, block)| {
-        let (packed_keys, packed_values) = block.split_at_mut(plan.keys_len());
-        plan.pack_keys(k, pair, packed_keys);
-        plan.pack_values(v, pair, packed_values);
-    });
-    let blocks = packed.as_slice();
+    plan.copy_values(v, &mut copies.values);
+    let Copies {
+        keys: copied_keys,
+        values,
+    } = &*copies;
+    let values = &values.as_slice()[..pairs * plan.values_len()];
+    let key_rows = |pair: usize| {
+        if in_place {
+            KeyRows {
+                start: plan.part(k, pair, 0).as_ptr().cast(),
+                step_bytes: k.stride * size_of::<T>(),
+            }
+        } else {
+            let len = keys * plan.depth;
+            KeyRows {
+                start: copied_keys.as_slice()[pair * len..][..len].as_ptr().cast(),
+                step_bytes: plan.depth * size_of::<C>(),
+            }
+        }
+    };
     let target = out.target();
-    let tasks = queries.div_ceil(QUERIES);
+    let tasks = queries.div_ceil(plan.width);
     (0..pairs * tasks).into_par_iter().for_each(|task| {
-        let (pair, first) = (task / tasks, task % tasks * QUERIES);
-        let (packed_keys, packed_values) = blocks[pair * len..][..len].split_at(plan.keys_len());
+        let (pair, first) = (task / tasks, task % tasks * plan.width);
         let mut work = WORK.take();
         let query: Aligned<C> = plan.queries(q, pair, first);
-        isa.run(Block {
+        let block = Block {
             plan: &plan,
             first,
             query: query.as_slice(),
-            keys: packed_keys,
-            values: packed_values,
+            keys: key_rows(pair),
+            values: &values[pair * plan.values_len()..][..plan.values_len()],
             work: &mut work,
-        });
+        };
+        isa.run(block);
         plan.store(&work, target, pair, first);
         WORK.set(work);
     });
-    if size_of_val(packed.as_slice()) > KEPT_BYTES {
-        *packed = Aligned::default();
+    let kept = size_of_val(copies.keys.as_slice()) + size_of_val(copies.values.as_slice());
+    if kept > KEPT_BYTES {
+        *copies = Copies::default();
     }
 }
 
-/// The sizes of a packed attention.
+/// Where a head's keys lie: `depth` values each.
+#[derive(Clone, Copy)]
+struct KeyRows {
+    start: *const u8,
+    step_bytes: usize,
+}
+
+impl KeyRows {
+    fn at(self, key: usize) -> *const u8 {
+        self.start.wrapping_add(key * self.step_bytes)
+    }
+}
+
+/// The sizes of an attention.
 struct Plan {
     isa: Isa,
     heads: Heads,
     queries: usize,
     keys: usize,
-    /// Values of a head as packed: a whole number of pairs for bf16.
+    /// Values of a head as multiplied: a whole number of pairs for bf16.
     depth: usize,
-    /// Columns of a panel of keys: two registers.
-    panel: usize,
-    /// Registers that hold a head's result.
-    registers: usize,
+    /// Queries of a block.
+    width: usize,
+    /// Rows of the result: a head's values and zeros.
+    rows: usize,
 }
 
 impl Plan {
     fn new(isa: Isa, heads: Heads, queries: usize, keys: usize, precision: Precision) -> Self {
-        let panel = isa.run(PanelWidth);
         let depth = match precision {
             Precision::F32 => heads.dim,
             Precision::Bf16 => heads.dim.next_multiple_of(2),
         };
-        let registers = (2 * heads.dim).div_ceil(panel);
         Self {
             isa,
             heads,
             queries,
             keys,
             depth,
-            panel,
-            registers,
+            width: isa.run(BlockWidth),
+            rows: heads.dim.next_multiple_of(ROWS),
         }
     }
 
-    fn lanes(&self) -> usize {
-        self.panel / 2
-    }
-
-    /// Columns of the result as computed.
-    fn result_cols(&self) -> usize {
-        self.registers * self.lanes()
-    }
-
-    /// Packed values of a head's keys.
-    fn keys_len(&self) -> usize {
-        self.keys.next_multiple_of(KEYS) * self.depth
-    }
-
-    /// Packed values of a head's values.
+    /// Values of a head's transposed copy.
     fn values_len(&self) -> usize {
-        self.keys.next_multiple_of(KEYS) * self.result_cols()
-    }
-
-    /// The registers of the result in groups that one tile computes: first register, registers.
-    /// Pairs of them, with a group of three where the number is odd.
-    fn groups(&self) -> impl Iterator<Item = (usize, usize)> {
-        let (count, odd) = (self.registers, self.registers % 2 == 1);
-        let singles = if odd && count >= 3 { 3 } else { count % 2 };
-        let head = (singles > 0).then_some((0, singles));
-        head.into_iter()
-            .chain((singles..count).step_by(2).map(|first| (first, 2)))
+        self.keys.next_multiple_of(KEYS) * self.rows
     }
 
     /// One head's part of a row of queries, keys or values.
@@ -221,80 +236,85 @@ impl Plan {
         &rows.row(batch * batch_rows + row)[head * self.heads.dim..][..self.heads.dim]
     }
 
-    /// A block of queries, one after another.
+    /// A block of queries as a panel: input after input (bf16: pair after pair), the block's queries
+    /// side by side.
     fn queries<T: Element, C: Element>(
         &self,
         q: Rows<'_, T>,
         pair: usize,
         first: usize,
     ) -> Aligned<C> {
-        let mut out = Aligned::zeros(QUERIES * self.depth);
-        let rows = (self.queries - first).min(QUERIES);
-        for (row, to) in out
-            .as_mut_slice()
-            .chunks_exact_mut(self.depth)
-            .take(rows)
-            .enumerate()
-        {
-            for (to, from) in to.iter_mut().zip(self.part(q, pair, first + row)) {
-                *to = cast(*from);
+        let group = group_of::<C>();
+        let mut out = Aligned::zeros(self.width * self.depth);
+        let panel = out.as_mut_slice();
+        for lane in 0..self.width.min(self.queries - first) {
+            for (d, from) in self.part(q, pair, first + lane).iter().enumerate() {
+                panel[(d / group * self.width + lane) * group + d % group] = cast(*from);
             }
         }
         out
     }
 
-    /// Panels of keys: input after input (bf16: pair after pair), the panel's keys side by side.
-    fn pack_keys<T: Element, C: Element>(&self, k: Rows<'_, T>, pair: usize, out: &mut [C]) {
-        let group = group_of::<C>();
-        for (index, panel) in out.chunks_exact_mut(self.depth * self.panel).enumerate() {
-            panel.fill(C::default());
-            let first = index * self.panel;
-            for lane in 0..self.panel.min(self.keys.saturating_sub(first)) {
-                for (d, from) in self.part(k, pair, first + lane).iter().enumerate() {
-                    panel[(d / group * self.panel + lane) * group + d % group] = cast(*from);
-                }
-            }
-        }
+    fn copy_keys<T: Element, C: Element>(&self, k: Rows<'_, T>, copy: &mut Aligned<C>) {
+        let len = self.keys * self.depth;
+        let pairs = self.heads.batches * self.heads.count;
+        let tasks = room(copy, pairs * len).par_chunks_exact_mut(self.depth);
+        tasks.enumerate().for_each(|(index, to)| {
+            let from = self.part(k, index / self.keys, index % self.keys);
+            to[self.heads.dim..].fill(C::default());
+            to.iter_mut()
+                .zip(from)
+                .for_each(|(to, from)| *to = cast(*from));
+        });
     }
 
-    /// Blocks of keys' values, in each block group after group of registers: key after key (bf16:
-    /// pair after pair), the group's columns side by side.
-    fn pack_values<T: Element, C: Element>(&self, v: Rows<'_, T>, pair: usize, out: &mut [C]) {
-        let (group, lanes) = (group_of::<C>(), self.lanes());
-        for (index, block) in out.chunks_exact_mut(KEYS * self.result_cols()).enumerate() {
-            block.fill(C::default());
-            for key in 0..KEYS.min(self.keys - index * KEYS) {
-                let row = self.part(v, pair, index * KEYS + key);
-                for (first, registers) in self.groups() {
-                    let width = registers * lanes;
-                    let to = &mut block[first * lanes * KEYS + key / group * group * width..];
-                    let columns = row.iter().skip(first * lanes).take(width);
-                    for (lane, from) in columns.enumerate() {
-                        to[lane * group + key % group] = cast(*from);
-                    }
+    /// Block after block of keys, in each the transposed values.
+    fn copy_values<T: Element, C: Element>(&self, v: Rows<'_, T>, copy: &mut Aligned<C>) {
+        let pairs = self.heads.batches * self.heads.count;
+        let blocks = self.keys.div_ceil(KEYS);
+        let tasks = room(copy, pairs * self.values_len()).par_chunks_exact_mut(KEYS * self.rows);
+        tasks.enumerate().for_each(|(index, block)| {
+            let (pair, first) = (index / blocks, index % blocks * KEYS);
+            let count = KEYS.min(self.keys - first);
+            if count < KEYS || self.rows > self.heads.dim {
+                block.fill(C::default());
+            }
+            for key in 0..count {
+                let from = self.part(v, pair, first + key);
+                for (row, from) in block.chunks_exact_mut(KEYS).zip(from) {
+                    row[key] = cast(*from);
                 }
             }
-        }
+        });
     }
 
     /// Stores a block's result.
     fn store<O: Element>(&self, work: &Work, target: Target<'_, O>, pair: usize, first: usize) {
         let (batch, head) = (pair / self.heads.count, pair % self.heads.count);
-        let rows = (self.queries - first).min(QUERIES);
-        let results = work.result.as_slice().chunks_exact(self.result_cols());
-        for (row, from) in results.take(rows).enumerate() {
-            let place = batch * self.queries + first + row;
+        let (dim, result) = (self.heads.dim, work.result.as_slice());
+        let mut line = vec![0.0; dim];
+        for lane in 0..self.width.min(self.queries - first) {
+            let rows = result.chunks_exact(self.width);
+            line.iter_mut()
+                .zip(rows)
+                .for_each(|(to, row)| *to = row[lane]);
+            let place = batch * self.queries + first + lane;
             // SAFETY: the head's columns of this row lie in the target, and no other task has them.
-            let to = unsafe {
-                let start = target.at(place, head * self.heads.dim);
-                std::slice::from_raw_parts_mut(start, self.heads.dim)
-            };
+            let to = unsafe { std::slice::from_raw_parts_mut(target.at(place, head * dim), dim) };
             self.isa.run(Convert {
-                from: &from[..self.heads.dim],
+                from: &line[..],
                 to,
             });
         }
     }
+}
+
+/// `len` values of a buffer that grows as needed, with whatever is in it.
+fn room<C: Element>(buffer: &mut Aligned<C>, len: usize) -> &mut [C] {
+    if buffer.as_slice().len() < len {
+        *buffer = Aligned::zeros(len);
+    }
+    &mut buffer.as_mut_slice()[..len]
 }
 
 /// Inputs that lie side by side in a column of a panel.
@@ -316,27 +336,26 @@ fn cast<T: Element, C: Element>(x: T) -> C {
     }
 }
 
-/// Asks an instruction set for the columns of a panel.
-struct PanelWidth;
+/// Asks an instruction set for the queries of a block.
+struct BlockWidth;
 
-impl Kernel for PanelWidth {
+impl Kernel for BlockWidth {
     type Output = usize;
     #[inline(always)]
     fn run<S: Simd>(self, _: S) -> usize {
-        2 * S::LANES
+        REGISTERS * S::LANES
     }
 }
 
 /// What a thread keeps from block to block.
 #[derive(Default)]
 struct Work {
-    /// (QUERIES, KEYS): scores, then in place the softmax's weights, which in bf16 fill half a row.
+    /// (KEYS, width): scores, then in place the softmax's weights, which in bf16 fill half of it.
     scores: Aligned<f32>,
-    /// (QUERIES, columns of the result): weighted sums of values.
+    /// (rows, width): weighted sums of values.
     result: Aligned<f32>,
-    /// Of each query: the greatest score so far, times scale and log2 e, and the sum of weights.
-    maxima: Vec<f32>,
-    sums: Vec<f32>,
+    /// Where the rows of the left side of a product lie.
+    table: Vec<*const u8>,
 }
 
 /// A block of queries of one head, and all its keys and values.
@@ -344,9 +363,10 @@ struct Block<'a, C> {
     plan: &'a Plan,
     /// The block's first query.
     first: usize,
-    /// (QUERIES, depth).
+    /// A panel of `width` columns, `depth` inputs.
     query: &'a [C],
-    keys: &'a [C],
+    keys: KeyRows,
+    /// (blocks of keys, rows, KEYS).
     values: &'a [C],
     work: &'a mut Work,
 }
@@ -357,203 +377,225 @@ impl<C: TileElement> Kernel for Block<'_, C> {
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
         match S::TILE_ROWS {
-            12 => self.stream::<S, 12, 8>(s),
-            6 => self.stream::<S, 6, 4>(s),
-            _ => self.stream::<S, 4, 2>(s),
+            12 => self.stream::<S, 8>(s),
+            6 => self.stream::<S, 4>(s),
+            _ => self.stream::<S, 2>(s),
         }
     }
 }
 
 impl<C: TileElement> Block<'_, C> {
-    /// `HIGH` rows fit a tile of two registers' width, `LOW` one of three.
+    /// `MR` rows fit a tile of three registers' width.
     #[inline(always)]
-    fn stream<S: Simd, const HIGH: usize, const LOW: usize>(self, s: S) {
+    fn stream<S: Simd, const MR: usize>(self, s: S) {
         let plan = self.plan;
-        let rows = (plan.queries - self.first).min(QUERIES);
-        let cols = plan.result_cols();
-        prepare(self.work, cols);
+        let width = REGISTERS * S::LANES;
         let Work {
             scores,
             result,
-            maxima,
-            sums,
+            table,
         } = self.work;
-        let scores = &mut scores.as_mut_slice()[..QUERIES * KEYS];
-        let result = &mut result.as_mut_slice()[..QUERIES * cols];
-        let query_rows: [*const u8; QUERIES] =
-            std::array::from_fn(|i| self.query[i * plan.depth..].as_ptr().cast());
+        let scores = room(scores, KEYS * width);
+        let result = room(result, plan.rows * width);
         let factor = plan.heads.scale * std::f32::consts::LOG2_E;
+        let mut softmax = Softmax::<S> {
+            maxima: [s.splat(f32::NEG_INFINITY); REGISTERS],
+            sums: [s.splat(0.0); REGISTERS],
+        };
         // A causal query sees no key after its own place.
         let seen = if plan.heads.causal {
-            (self.first + rows).min(plan.keys)
+            (self.first + width).min(plan.keys)
         } else {
             plan.keys
         };
         for start in (0..seen).step_by(KEYS) {
             let count = (seen - start).min(KEYS);
-            let padded = count.next_multiple_of(2 * S::LANES);
-            for panel in 0..padded / (2 * S::LANES) {
-                let at = (start + panel * 2 * S::LANES) * plan.depth;
-                let span = Span {
-                    rows: &query_rows,
-                    taps: 1,
-                    offset: 0,
-                    len: plan.depth,
-                    panel: &self.keys[at..][..2 * S::LANES * plan.depth],
-                };
-                let to = &mut scores[panel * 2 * S::LANES..];
-                // SAFETY: each query has `depth` values, a panel as many inputs.
-                unsafe { multiply::<S, C, HIGH, 2>(s, &span, rows, to, KEYS, true) };
-            }
-            for row in 0..rows {
-                let line = &mut scores[row * KEYS..][..padded];
-                let visible = if plan.heads.causal {
-                    (self.first + row + 1).saturating_sub(start).min(count)
-                } else {
-                    count
-                };
-                line[visible..].fill(f32::NEG_INFINITY);
-                let shrink = weigh::<S, C>(s, line, factor, &mut maxima[row], &mut sums[row]);
-                if shrink != 1.0 {
-                    scale(s, &mut result[row * cols..][..cols], shrink);
+            let padded = count.next_multiple_of(ROWS);
+            // Rows beyond the last key repeat it; their scores are overwritten.
+            table.clear();
+            table.extend((0..padded).map(|i| self.keys.at(start + i.min(count - 1))));
+            let span = Span {
+                rows: &table[..],
+                taps: 1,
+                offset: 0,
+                len: plan.depth,
+                panel: self.query,
+            };
+            // SAFETY: each key has `depth` values, the panel as many inputs.
+            unsafe { multiply::<S, C, MR>(s, &span, scores, true) };
+            scores[count * width..padded * width].fill(f32::NEG_INFINITY);
+            if plan.heads.causal {
+                for (key, line) in (start..start + count).zip(scores.chunks_exact_mut(width)) {
+                    line[..key.saturating_sub(self.first).min(width)].fill(f32::NEG_INFINITY);
                 }
             }
-            let weight_rows: [*const u8; QUERIES] =
-                std::array::from_fn(|i| scores[i * KEYS..].as_ptr().cast());
-            let block = &self.values[start * cols..];
-            for (first, registers) in plan.groups() {
-                let keys = padded;
-                let span = Span {
-                    rows: &weight_rows,
-                    taps: 1,
-                    offset: 0,
-                    len: keys,
-                    panel: &block[first * S::LANES * KEYS..][..keys * registers * S::LANES],
-                };
-                let to = &mut result[first * S::LANES..];
-                // SAFETY: each row has `padded` weights, the block's values as many keys.
-                unsafe {
-                    match registers {
-                        1 => multiply::<S, C, HIGH, 1>(s, &span, rows, to, cols, false),
-                        2 => multiply::<S, C, HIGH, 2>(s, &span, rows, to, cols, false),
-                        _ => multiply::<S, C, LOW, 3>(s, &span, rows, to, cols, false),
-                    }
-                }
+            let shrink = softmax.weigh::<C>(s, &mut scores[..padded * width], factor);
+            if let (Some(shrink), true) = (shrink, start > 0) {
+                scale(s, result, shrink);
             }
+            let block = &self.values[start * plan.rows..][..KEYS * plan.rows];
+            table.clear();
+            table.extend(
+                block
+                    .chunks_exact(KEYS)
+                    .map(|row| row.as_ptr().cast::<u8>()),
+            );
+            let span = Span {
+                rows: &table[..],
+                taps: 1,
+                offset: 0,
+                len: padded,
+                panel: as_panel::<C>(&scores[..padded * width]),
+            };
+            // SAFETY: each row of values has KEYS of them, `padded` or more, as the panel has inputs.
+            unsafe { multiply::<S, C, MR>(s, &span, result, start == 0) };
         }
-        for (row, sum) in result.chunks_exact_mut(cols).zip(sums) {
-            scale(s, row, 1.0 / *sum);
+        let mut shares = softmax.sums;
+        for share in &mut shares {
+            *share = s.div(s.splat(1.0), *share);
         }
+        scale(s, result, shares);
     }
 }
 
-/// Sizes the buffers and empties the sums.
-fn prepare(work: &mut Work, cols: usize) {
-    if work.scores.as_slice().len() < QUERIES * KEYS {
-        work.scores = Aligned::zeros(QUERIES * KEYS);
-    }
-    if work.result.as_slice().len() < QUERIES * cols {
-        work.result = Aligned::zeros(QUERIES * cols);
-    }
-    work.result.as_mut_slice()[..QUERIES * cols].fill(0.0);
-    work.maxima.clear();
-    work.maxima.resize(QUERIES, f32::NEG_INFINITY);
-    work.sums.clear();
-    work.sums.resize(QUERIES, 0.0);
+/// Weights that lie over their scores, as the products' elements.
+fn as_panel<C: Element>(scores: &[f32]) -> &[C] {
+    // SAFETY: C is f32 or bf16: no greater than f32 in size or alignment, and any bits are a value.
+    unsafe { std::slice::from_raw_parts(scores.as_ptr().cast(), scores.len()) }
 }
 
-/// Multiplies `rows` rows, at most QUERIES, with a panel; sets (`fresh`) or adds to `out`, whose
-/// rows lie `stride` apart. Computes whole tiles: rows beyond the last hold junk afterwards.
+/// Multiplies the rows of `span`, whole tiles, with its panel of three registers' width; sets
+/// (`fresh`) or adds to `out` (rows, width).
 ///
 /// # Safety
-/// As [`TileElement::accumulate`] for each of the QUERIES rows.
+/// As [`TileElement::accumulate`] for each row.
 #[inline(always)]
-unsafe fn multiply<S: Simd, C: TileElement, const MR: usize, const NV: usize>(
+unsafe fn multiply<S: Simd, C: TileElement, const MR: usize>(
     s: S,
     span: &Span<'_, C>,
-    rows: usize,
     out: &mut [f32],
-    stride: usize,
     fresh: bool,
 ) {
-    assert!(rows <= QUERIES && QUERIES.is_multiple_of(MR), "whole tiles");
-    assert!(
-        out.len() >= (QUERIES - 1) * stride + NV * S::LANES,
-        "room for the block"
-    );
-    for first in (0..rows).step_by(MR) {
-        let tile = Span {
-            rows: &span.rows[first..first + MR],
-            ..*span
-        };
-        let mut acc = [[s.splat(0.0); NV]; MR];
-        // SAFETY: rows below QUERIES lie in `out`, as checked above; the products are the caller's
-        // promise.
+    let width = REGISTERS * S::LANES;
+    assert!(span.rows.len().is_multiple_of(MR), "whole tiles");
+    assert!(out.len() >= span.rows.len() * width, "room for the block");
+    for (rows, out) in span
+        .rows
+        .chunks_exact(MR)
+        .zip(out.chunks_exact_mut(MR * width))
+    {
+        let tile = Span { rows, ..*span };
+        let mut acc = [[s.splat(0.0); REGISTERS]; MR];
+        let start = out.as_mut_ptr();
+        // SAFETY: `out` has MR rows of three registers; the products are the caller's promise.
         unsafe {
-            let start = out.as_mut_ptr().add(first * stride);
             if !fresh {
                 for (i, row) in acc.iter_mut().enumerate() {
                     for (j, v) in row.iter_mut().enumerate() {
-                        *v = s.load(start.add(i * stride + j * S::LANES));
+                        *v = s.load(start.add(i * width + j * S::LANES));
                     }
                 }
             }
             C::accumulate(s, &tile, MR, &mut acc);
             for (i, row) in acc.iter().enumerate() {
                 for (j, &v) in row.iter().enumerate() {
-                    s.store(start.add(i * stride + j * S::LANES), v);
+                    s.store(start.add(i * width + j * S::LANES), v);
                 }
             }
         }
     }
 }
 
-/// Turns a row of scores into weights `2^(factor * score - maximum)`, stored over it as `C`s, and
-/// brings the running maximum and sum up to date. Returns what earlier results shrink by.
-#[inline(always)]
-fn weigh<S: Simd, C: Element>(
-    s: S,
-    line: &mut [f32],
-    factor: f32,
-    maximum: &mut f32,
-    sum: &mut f32,
-) -> f32 {
-    assert!(line.len().is_multiple_of(2 * S::LANES), "whole panels");
-    let registers = line.len() / S::LANES;
-    let start = line.as_mut_ptr();
-    let mut top = [s.splat(f32::NEG_INFINITY); 2];
-    for i in 0..registers {
-        // SAFETY: the line has this many registers.
-        top[i % 2] = s.max(top[i % 2], unsafe { s.load(start.add(i * S::LANES)) });
-    }
-    let now = (s.max_lane(s.max(top[0], top[1])) * factor).max(*maximum);
-    let shrink = (*maximum - now).exp2();
-    *maximum = now;
-    let (slope, shift) = (s.splat(factor), s.splat(-now));
-    let mut total = [s.splat(0.0); 2];
-    for i in 0..registers {
-        // SAFETY: the line has this many registers; a weight takes no more bytes than a score, so
-        // that a register's weights overwrite only scores that have been read.
-        unsafe {
-            let x = s.mul_add(s.load(start.add(i * S::LANES)), slope, shift);
-            let p = match C::PRECISION {
-                Precision::F32 => exp2_negative::<S, true>(s, x),
-                Precision::Bf16 => exp2_negative::<S, false>(s, x),
-            };
-            total[i % 2] = s.add(total[i % 2], p);
-            C::store(s, start.cast::<C>().add(i * S::LANES), p);
-        }
-    }
-    *sum = *sum * shrink + s.sum(s.add(total[0], total[1]));
-    shrink
+/// The running softmax of a block's queries, one a lane.
+struct Softmax<S: Simd> {
+    /// The greatest score so far, times scale and log2 e.
+    maxima: [S::V; REGISTERS],
+    /// Sums of weights.
+    sums: [S::V; REGISTERS],
 }
 
-/// Multiplies values with a factor; whole registers.
+impl<S: Simd> Softmax<S> {
+    /// Turns scores (keys, width) into weights `2^(factor * score - maximum)`, stored over them as a
+    /// panel of `C`s, and brings maxima and sums up to date. Returns what earlier results shrink by,
+    /// where any maximum has grown.
+    #[inline(always)]
+    fn weigh<C: Element>(
+        &mut self,
+        s: S,
+        scores: &mut [f32],
+        factor: f32,
+    ) -> Option<[S::V; REGISTERS]> {
+        let width = REGISTERS * S::LANES;
+        assert!(scores.len().is_multiple_of(2 * width), "pairs of keys");
+        let (keys, start) = (scores.len() / width, scores.as_mut_ptr());
+        let mut shrinks = [s.splat(1.0); REGISTERS];
+        let mut grown = false;
+        for j in 0..REGISTERS {
+            let lane = j * S::LANES;
+            let mut top = [s.splat(f32::NEG_INFINITY); 2];
+            for key in (0..keys).step_by(2) {
+                for (i, top) in top.iter_mut().enumerate() {
+                    // SAFETY: the scores have `keys` rows, an even number, of `width` values.
+                    *top = s.max(*top, unsafe { s.load(start.add((key + i) * width + lane)) });
+                }
+            }
+            let slope = s.splat(factor);
+            let before = self.maxima[j];
+            let now = s.max(s.mul(s.max(top[0], top[1]), slope), before);
+            self.maxima[j] = now;
+            if s.max_lane(s.sub(now, before)) > 0.0 {
+                grown = true;
+                shrinks[j] = exp2_negative(s, s.sub(before, now));
+                self.sums[j] = s.mul(self.sums[j], shrinks[j]);
+            }
+            let shift = s.sub(s.splat(0.0), now);
+            let mut total = [s.splat(0.0); 2];
+            for key in (0..keys).step_by(2) {
+                // SAFETY: as above; weights go to this register's columns, of rows that have been read.
+                unsafe {
+                    let at = start.add(key * width + lane);
+                    let low = weight_of::<S, C>(s, s.mul_add(s.load(at), slope, shift));
+                    let high = weight_of::<S, C>(s, s.mul_add(s.load(at.add(width)), slope, shift));
+                    total[0] = s.add(total[0], low);
+                    total[1] = s.add(total[1], high);
+                    match C::PRECISION {
+                        Precision::F32 => {
+                            s.store(at, low);
+                            s.store(at.add(width), high);
+                        }
+                        Precision::Bf16 => {
+                            let pairs = s.pair_bf16(low, high);
+                            s.store(start.add(key / 2 * width + lane), pairs);
+                        }
+                    }
+                }
+            }
+            self.sums[j] = s.add(self.sums[j], s.add(total[0], total[1]));
+        }
+        grown.then_some(shrinks)
+    }
+}
+
+/// `2^x`, as precise as `C` can tell. (A function, not a closure: closures are compiled without the
+/// instruction set of what calls them unless they happen to be inlined.)
 #[inline(always)]
-fn scale<S: Simd>(s: S, values: &mut [f32], factor: f32) {
-    let factor = s.splat(factor);
-    for chunk in values.chunks_exact_mut(S::LANES) {
-        // SAFETY: the chunk is one register long.
-        unsafe { s.store(chunk.as_mut_ptr(), s.mul(s.load(chunk.as_ptr()), factor)) };
+fn weight_of<S: Simd, C: Element>(s: S, x: S::V) -> S::V {
+    match C::PRECISION {
+        Precision::F32 => exp2_negative(s, x),
+        Precision::Bf16 => s.exp2_coarse(x),
+    }
+}
+
+/// Multiplies each row of three registers with `factors`.
+#[inline(always)]
+fn scale<S: Simd>(s: S, values: &mut [f32], factors: [S::V; REGISTERS]) {
+    for row in values.chunks_exact_mut(REGISTERS * S::LANES) {
+        for (j, &factor) in factors.iter().enumerate() {
+            // SAFETY: the row is three registers long.
+            unsafe {
+                let at = row.as_mut_ptr().add(j * S::LANES);
+                s.store(at, s.mul(s.load(at), factor));
+            }
+        }
     }
 }

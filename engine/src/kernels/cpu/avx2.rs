@@ -138,6 +138,10 @@ impl Simd for Avx2 {
     fn dot_pair(self, _: __m256, _: __m256, _: __m256) -> __m256 {
         unreachable!("AVX2 has no bf16 dot product, which DOT_BF16 says")
     }
+    #[inline(always)]
+    fn pair_bf16(self, _: __m256, _: __m256) -> __m256 {
+        unreachable!("AVX2 has no bf16 dot product, which DOT_BF16 says")
+    }
 
     #[inline(always)]
     unsafe fn load(self, p: *const f32) -> __m256 {

@@ -299,16 +299,18 @@ fn quarter_of(weight: &PackedMatrix, (down, right): (usize, usize)) -> PackedMat
         run: weight.run,
         paired: false,
     };
-    PackedMatrix::pack(
-        weight.isa,
-        weight.precision(),
-        layout,
-        |column, tap, input| {
+    PackedMatrix::pack(weight.isa, weight.precision(), layout, |column, to| {
+        for (tap, run) in to.chunks_exact_mut(weight.run).enumerate() {
             let rows = split(down, tap / 2);
             let places = rows.flat_map(|y| split(right, tap % 2).map(move |x| 3 * y + x));
-            places.map(|place| weight.value(column, place, input)).sum()
-        },
-    )
+            for (input, value) in run.iter_mut().enumerate() {
+                *value = places
+                    .clone()
+                    .map(|place| weight.value(column, place, input))
+                    .sum();
+            }
+        }
+    })
 }
 
 /// The pixels under the window at each of its places.

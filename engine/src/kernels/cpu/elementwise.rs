@@ -23,22 +23,33 @@ pub fn convert<A: Element, O: Element>(isa: Isa, from: &[A], to: &mut [O]) {
     tasks.for_each(|(from, to)| isa.run(Convert { from, to }));
 }
 
-/// Puts values through an activation, in place.
-pub fn activate<T: Element>(isa: Isa, activation: Activation, values: &mut [T]) {
-    let tasks = values.par_chunks_mut(TASK_VALUES);
-    tasks.for_each(|values| isa.run(Activate { activation, values }));
-}
-
-/// `to += values`.
+/// Puts values through an activation.
 ///
 /// # Panics
 /// If lengths differ.
-pub fn add<A: Element, T: Element>(isa: Isa, to: &mut [T], values: &[A]) {
-    assert_eq!(to.len(), values.len(), "values to add and their places");
-    let tasks = to
-        .par_chunks_mut(TASK_VALUES)
-        .zip(values.par_chunks(TASK_VALUES));
-    tasks.for_each(|(to, values)| isa.run(Add { to, values }));
+pub fn activate<T: Element>(isa: Isa, activation: Activation, from: &[T], to: &mut [T]) {
+    assert_eq!(from.len(), to.len(), "values and their places");
+    let tasks = from
+        .par_chunks(TASK_VALUES)
+        .zip(to.par_chunks_mut(TASK_VALUES));
+    tasks.for_each(|(from, to)| {
+        isa.run(Activate {
+            activation,
+            from,
+            to,
+        });
+    });
+}
+
+/// `to = a + b`.
+///
+/// # Panics
+/// If lengths differ.
+pub fn add<T: Element>(isa: Isa, a: &[T], b: &[T], to: &mut [T]) {
+    assert_eq!([a.len(), b.len()], [to.len(); 2], "terms and their sum");
+    let terms = a.par_chunks(TASK_VALUES).zip(b.par_chunks(TASK_VALUES));
+    let tasks = terms.zip(to.par_chunks_mut(TASK_VALUES));
+    tasks.for_each(|((a, b), to)| isa.run(Add { a, b, to }));
 }
 
 /// Puts the columns of matrices side by side: channels of NHWC pictures.
@@ -89,7 +100,8 @@ impl<A: Element, O: Element> Kernel for Convert<'_, A, O> {
 
 struct Activate<'a, T> {
     activation: Activation,
-    values: &'a mut [T],
+    from: &'a [T],
+    to: &'a mut [T],
 }
 
 impl<T: Element> Kernel for Activate<'_, T> {
@@ -97,39 +109,34 @@ impl<T: Element> Kernel for Activate<'_, T> {
 
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
-        for chunk in self.values.chunks_mut(S::LANES) {
-            let n = chunk.len();
-            // SAFETY: the chunk has n <= LANES values.
+        for (from, to) in self.from.chunks(S::LANES).zip(self.to.chunks_mut(S::LANES)) {
+            let n = from.len().min(to.len());
+            // SAFETY: both chunks have n <= LANES values.
             unsafe {
-                let y = self.activation.apply(s, load_some(s, chunk.as_ptr(), n));
-                store_some(s, chunk.as_mut_ptr(), y, n);
+                let y = self.activation.apply(s, load_some(s, from.as_ptr(), n));
+                store_some(s, to.as_mut_ptr(), y, n);
             }
         }
     }
 }
 
-struct Add<'a, A, T> {
+struct Add<'a, T> {
+    a: &'a [T],
+    b: &'a [T],
     to: &'a mut [T],
-    values: &'a [A],
 }
 
-impl<A: Element, T: Element> Kernel for Add<'_, A, T> {
+impl<T: Element> Kernel for Add<'_, T> {
     type Output = ();
 
     #[inline(always)]
     fn run<S: Simd>(self, s: S) {
-        for (to, values) in self
-            .to
-            .chunks_mut(S::LANES)
-            .zip(self.values.chunks(S::LANES))
-        {
-            let n = to.len().min(values.len());
-            // SAFETY: both chunks have n <= LANES values.
+        let terms = self.a.chunks(S::LANES).zip(self.b.chunks(S::LANES));
+        for ((a, b), to) in terms.zip(self.to.chunks_mut(S::LANES)) {
+            let n = to.len().min(a.len()).min(b.len());
+            // SAFETY: all chunks have n <= LANES values.
             unsafe {
-                let sum = s.add(
-                    load_some(s, to.as_ptr(), n),
-                    load_some(s, values.as_ptr(), n),
-                );
+                let sum = s.add(load_some(s, a.as_ptr(), n), load_some(s, b.as_ptr(), n));
                 store_some(s, to.as_mut_ptr(), sum, n);
             }
         }

@@ -95,25 +95,30 @@ pub(super) fn exp<S: Simd>(s: S, x: S::V) -> S::V {
     s.scale_pow2(p, n)
 }
 
-/// `2^x` for `x <= 0`: to 2.5e-7 relative if `PRECISE`, else to 1.5e-4, a fraction of bf16's step;
-/// below -126 the result is that of -126. Polynomials of degree 5 and 3, fitted for least relative
-/// error on half a power either way (7.5e-8 and 7.5e-5 before rounding).
+/// `2^x` for `x <= 0` to 2.5e-7 relative, 1 exactly at 0; below -126 the result is that of -126. A
+/// polynomial of degree 5, fitted for least relative error on half a power either way (7.5e-8 before
+/// rounding).
 #[inline(always)]
-pub(super) fn exp2_negative<S: Simd, const PRECISE: bool>(s: S, x: S::V) -> S::V {
+pub(super) fn exp2_negative<S: Simd>(s: S, x: S::V) -> S::V {
     let x = s.max(s.splat(-126.0), x);
     let n = s.round(x);
     let r = s.sub(x, n);
-    let mut p;
-    if PRECISE {
-        p = s.splat(1.327_647_2e-3);
-        for c in [9.675_542e-3, 5.550_713_3e-2, 0.240_221_2, 0.693_146_97, 1.0] {
-            p = s.mul_add(p, r, s.splat(c));
-        }
-    } else {
-        p = s.splat(5.517_167e-2);
-        for c in [0.242_611_15, 0.693_261, 0.999_928_06] {
-            p = s.mul_add(p, r, s.splat(c));
-        }
+    let mut p = s.splat(1.327_647_2e-3);
+    for c in [9.675_542e-3, 5.550_713_3e-2, 0.240_221_2, 0.693_146_97, 1.0] {
+        p = s.mul_add(p, r, s.splat(c));
+    }
+    s.scale_pow2(p, n)
+}
+
+/// As [`exp2_negative`], to 1.5e-4: a fraction of bf16's step. Degree 3 (7.5e-5 before rounding).
+#[inline(always)]
+pub(super) fn exp2_coarse<S: Simd>(s: S, x: S::V) -> S::V {
+    let x = s.max(s.splat(-126.0), x);
+    let n = s.round(x);
+    let r = s.sub(x, n);
+    let mut p = s.splat(5.517_167e-2);
+    for c in [0.242_611_15, 0.693_261, 0.999_928_06] {
+        p = s.mul_add(p, r, s.splat(c));
     }
     s.scale_pow2(p, n)
 }

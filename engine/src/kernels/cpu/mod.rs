@@ -30,6 +30,7 @@
 //! | [`gemm`], [`conv`], [`attention`] | the three products |
 //! | [`norm`], [`elementwise`] | group and layer norm, softmax, activations, sums, concatenation, conversion |
 //! | [`mod@reference`] | the slow twin of each kernel, in plain Rust |
+//! | [`peak`] | the processor's ceiling, for measurements |
 //! | `verify` | compares an instruction set with the slow twins before it is trusted |
 
 pub mod attention;
@@ -44,6 +45,7 @@ mod isa;
 mod math;
 pub mod norm;
 pub mod pack;
+pub mod peak;
 mod portable;
 pub mod reference;
 pub mod shared;

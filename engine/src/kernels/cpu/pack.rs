@@ -8,34 +8,39 @@
 //! inputs `2 i` and `2 i + 1` of one column, and runs are padded to an even length. Elsewhere bf16
 //! panels look like those of f32 and are widened to f32, a cacheable part at a time, as they are used.
 
+use half::slice::HalfFloatSliceExt;
 use half::{bf16, f16};
 use rayon::prelude::*;
 
+use super::elementwise::Convert;
 use super::isa::Isa;
 use super::shared::Aligned;
 use super::simd::{Element, Kernel, Precision, Simd};
 
 /// A number that weights come as.
 pub trait Weight: Copy + Send + Sync {
-    /// Exact.
-    fn to_f32(self) -> f32;
+    /// Exact, value by value.
+    ///
+    /// # Panics
+    /// If lengths differ.
+    fn widen(from: &[Self], to: &mut [f32]);
 }
 
 impl Weight for f32 {
-    fn to_f32(self) -> f32 {
-        self
+    fn widen(from: &[Self], to: &mut [f32]) {
+        to.copy_from_slice(from);
     }
 }
 
 impl Weight for bf16 {
-    fn to_f32(self) -> f32 {
-        Self::to_f32(self)
+    fn widen(from: &[Self], to: &mut [f32]) {
+        from.convert_to_f32_slice(to);
     }
 }
 
 impl Weight for f16 {
-    fn to_f32(self) -> f32 {
-        Self::to_f32(self)
+    fn widen(from: &[Self], to: &mut [f32]) {
+        from.convert_to_f32_slice(to);
     }
 }
 
@@ -94,8 +99,8 @@ impl PackedMatrix {
             run: k,
             paired: false,
         };
-        Self::pack(isa, precision, layout, |column, _, input| {
-            weight[column * k + input].to_f32()
+        Self::pack(isa, precision, layout, |column, to| {
+            W::widen(&weight[column * k..][..k], to);
         })
     }
 
@@ -129,8 +134,8 @@ impl PackedMatrix {
             run: k,
             paired: true,
         };
-        Self::pack(isa, precision, layout, |column, _, input| {
-            weight[column * k + input].to_f32()
+        Self::pack(isa, precision, layout, |column, to| {
+            W::widen(&weight[column * k..][..k], to);
         })
     }
 
@@ -157,17 +162,26 @@ impl PackedMatrix {
             run: channels,
             paired: false,
         };
-        Self::pack(isa, precision, layout, |column, tap, channel| {
-            weight[(column * channels + channel) * taps + tap].to_f32()
+        Self::pack(isa, precision, layout, |column, to| {
+            let mut stored = vec![0.0; channels * taps];
+            W::widen(
+                &weight[column * channels * taps..][..channels * taps],
+                &mut stored,
+            );
+            for (channel, places) in stored.chunks_exact(taps).enumerate() {
+                for (tap, &value) in places.iter().enumerate() {
+                    to[tap * channels + channel] = value;
+                }
+            }
         })
     }
 
-    /// Packs the weights that `weight` gives for (output, tap, input).
+    /// Packs the weights that `column` writes for each output: (taps, run), row-major.
     pub(super) fn pack(
         isa: Isa,
         precision: Precision,
         layout: Layout,
-        weight: impl Fn(usize, usize, usize) -> f32 + Sync,
+        column: impl Fn(usize, &mut [f32]) + Sync,
     ) -> Self {
         let Layout {
             n,
@@ -189,33 +203,48 @@ impl PackedMatrix {
             data: PanelData::F32(Aligned::zeros(0)),
         };
         packed.data = match (precision, pairs) {
-            (Precision::F32, _) => PanelData::F32(packed.filled::<f32>(1, &weight)),
-            (Precision::Bf16, true) => PanelData::Pairs(packed.filled::<bf16>(2, &weight)),
-            (Precision::Bf16, false) => PanelData::Narrow(packed.filled::<bf16>(1, &weight)),
+            (Precision::F32, _) => PanelData::F32(packed.filled::<f32>(1, &column)),
+            (Precision::Bf16, true) => PanelData::Pairs(packed.filled::<bf16>(2, &column)),
+            (Precision::Bf16, false) => PanelData::Narrow(packed.filled::<bf16>(1, &column)),
         };
         packed
     }
 
-    /// The panels, with `group` inputs side by side in each column.
+    /// The panels, with `group` inputs side by side in each column. A column is read where it lies,
+    /// as a whole, converted, and only then spread over its lane.
     fn filled<T: Element>(
         &self,
         group: usize,
-        weight: &(impl Fn(usize, usize, usize) -> f32 + Sync),
+        column: &(impl Fn(usize, &mut [f32]) + Sync),
     ) -> Aligned<T> {
         let mut data = Aligned::<T>::zeros(self.panels() * self.panel_len());
         let panels = data.as_mut_slice().par_chunks_mut(self.panel_len().max(1));
-        panels.enumerate().for_each(|(panel, out)| {
-            for (i, inputs) in out.chunks_exact_mut(group * self.width).enumerate() {
-                let (tap, first) = (group * i / self.run_packed, group * i % self.run_packed);
-                for (lane, value) in inputs.iter_mut().enumerate() {
-                    let input = first + lane % group;
-                    let column = self.source_column(panel, lane / group);
-                    if let (Some(column), true) = (column, input < self.run) {
-                        *value = T::from_f32(weight(column, tap, input));
+        let room = || {
+            let len = self.taps * self.run;
+            (vec![0.0; len], vec![T::default(); len])
+        };
+        panels
+            .enumerate()
+            .for_each_init(room, |(wide, values), (panel, out)| {
+                for lane in 0..self.width {
+                    let Some(source) = self.source_column(panel, lane) else {
+                        continue;
+                    };
+                    column(source, wide);
+                    self.isa.run(Convert {
+                        from: &*wide,
+                        to: &mut values[..],
+                    });
+                    let runs = values.chunks_exact(self.run.max(1));
+                    let taps = out.chunks_exact_mut((self.run_packed * self.width).max(1));
+                    for (tap, run) in taps.zip(runs) {
+                        let rows = tap.chunks_exact_mut(group * self.width);
+                        for (row, inputs) in rows.zip(run.chunks(group)) {
+                            row[group * lane..][..inputs.len()].copy_from_slice(inputs);
+                        }
                     }
                 }
-            }
-        });
+            });
         data
     }
 

@@ -104,6 +104,13 @@ impl<const N: usize, const DOT: bool> Simd for Portable<N, DOT> {
         let high = self.mul_add(halves(a, 0), halves(b, 0), acc);
         self.mul_add(halves(a, 16), halves(b, 16), high)
     }
+    #[inline(always)]
+    fn pair_bf16(self, low: Self::V, high: Self::V) -> Self::V {
+        zip(low, high, |low, high| {
+            let bits = |x| u32::from(bf16::from_f32(x).to_bits());
+            f32::from_bits(bits(high) << 16 | bits(low))
+        })
+    }
 
     #[inline(always)]
     unsafe fn load(self, p: *const f32) -> Self::V {

@@ -6,6 +6,8 @@
 
 use half::bf16;
 
+use super::math::exp2_coarse;
+
 /// What the numbers of a packed weight are.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Precision {
@@ -69,6 +71,14 @@ pub trait Simd: Copy + Send + Sync + 'static {
     /// `acc + a.0 * b.0 + a.1 * b.1` in every lane, for bf16 pairs `a` and `b`; only where
     /// [`Self::DOT_BF16`].
     fn dot_pair(self, acc: Self::V, a: Self::V, b: Self::V) -> Self::V;
+    /// bf16 pairs, `low` in the low halves, rounded to nearest, ties to even; only where
+    /// [`Self::DOT_BF16`].
+    fn pair_bf16(self, low: Self::V, high: Self::V) -> Self::V;
+    /// `2^x` for `x <= 0` to 1.5e-4 relative; no more than 2^-125 below -126.
+    #[inline(always)]
+    fn exp2_coarse(self, x: Self::V) -> Self::V {
+        exp2_coarse(self, x)
+    }
     /// # Safety
     /// `LANES` values at `p` are readable. So it is for every full load below, and writable for
     /// every full store; the `_part` forms touch the first `n <= LANES` values only and read

@@ -8,9 +8,11 @@ use crate::kernels::cpu::conv::{Conv2d, Pictures};
 use crate::kernels::cpu::epilogue::Epilogue;
 use crate::kernels::cpu::pack::PackedMatrix;
 use crate::kernels::cpu::shared::{Rows, RowsMut};
-use crate::kernels::cpu::{Element, Isa, trusted_isa};
+use crate::kernels::cpu::{Isa, trusted_isa};
 use crate::nn::GroupNorm;
 use crate::nn::act::Host;
+use crate::nn::memory::{Buffer, Kept};
+use crate::weights::Stored;
 
 fn kernel(function: Activation) -> cpu::Activation {
     match function {
@@ -21,18 +23,18 @@ fn kernel(function: Activation) -> cpu::Activation {
     }
 }
 
-fn rows<T: Element>(x: &Host<T>) -> Rows<'_, T> {
+fn rows<T: Kept>(x: &Host<T>) -> Rows<'_, T> {
     Rows::new(&x.data, x.rows(), x.channels)
 }
 
-/// Room for a result.
-fn room<T: Element>(rows: usize, channels: usize) -> Vec<T> {
-    vec![T::default(); rows * channels]
+/// Room for a result that will be written as a whole.
+fn room<T: Kept>(rows: usize, channels: usize) -> Buffer<T> {
+    Buffer::unspecified(rows * channels)
 }
 
-pub(super) fn converted<A: Element, O: Element>(x: &Host<A>) -> Host<O> {
+pub(super) fn converted<A: Kept, O: Kept>(x: &Host<A>) -> Host<O> {
     let mut data = room::<O>(x.rows(), x.channels);
-    cpu::elementwise::convert(trusted_isa(), &x.data, &mut data);
+    cpu::elementwise::convert(trusted_isa(), &x.data, data.as_mut_slice());
     Host {
         data: std::sync::Arc::new(data),
         batch: x.batch,
@@ -43,38 +45,43 @@ pub(super) fn converted<A: Element, O: Element>(x: &Host<A>) -> Host<O> {
     }
 }
 
-pub(super) fn activate<T: Element>(x: &Host<T>, function: Activation) -> Host<T> {
-    let mut data = x.data.to_vec();
-    cpu::elementwise::activate(trusted_isa(), kernel(function), &mut data);
+pub(super) fn activate<T: Kept>(x: &Host<T>, function: Activation) -> Host<T> {
+    let mut data = room(x.rows(), x.channels);
+    cpu::elementwise::activate(
+        trusted_isa(),
+        kernel(function),
+        &x.data,
+        data.as_mut_slice(),
+    );
     x.with(data)
 }
 
 /// A function of each value; for the few places that have no kernel of their own.
-pub(super) fn map<T: Element>(x: &Host<T>, function: impl Fn(f32) -> f32) -> Host<T> {
-    x.with(
-        x.data
-            .iter()
+pub(super) fn map<T: Kept>(x: &Host<T>, function: impl Fn(f32) -> f32) -> Host<T> {
+    let values = x.data.iter();
+    x.with(Buffer::new(
+        values
             .map(|value| T::from_f32(function(value.to_f32())))
             .collect(),
-    )
+    ))
 }
 
-pub(super) fn add<T: Element>(a: &Host<T>, b: &Host<T>) -> Result<Host<T>> {
+pub(super) fn add<T: Kept>(a: &Host<T>, b: &Host<T>) -> Result<Host<T>> {
     if (a.rows(), a.channels) != (b.rows(), b.channels) {
         return Err(misfit("add"));
     }
-    let mut data = a.data.to_vec();
-    cpu::elementwise::add(trusted_isa(), &mut data, &b.data);
+    let mut data = room(a.rows(), a.channels);
+    cpu::elementwise::add(trusted_isa(), &a.data, &b.data, data.as_mut_slice());
     Ok(a.with(data))
 }
 
-pub(super) fn concat_channels<T: Element>(a: &Host<T>, b: &Host<T>) -> Result<Host<T>> {
+pub(super) fn concat_channels<T: Kept>(a: &Host<T>, b: &Host<T>) -> Result<Host<T>> {
     if a.rows() != b.rows() {
         return Err(misfit("concat"));
     }
     let channels = a.channels + b.channels;
     let mut data = room(a.rows(), channels);
-    let out = RowsMut::new(&mut data, a.rows(), channels);
+    let out = RowsMut::new(data.as_mut_slice(), a.rows(), channels);
     cpu::elementwise::concat(trusted_isa(), &[rows(a), rows(b)], out);
     Ok(Host {
         channels,
@@ -82,14 +89,12 @@ pub(super) fn concat_channels<T: Element>(a: &Host<T>, b: &Host<T>) -> Result<Ho
     })
 }
 
-pub(super) fn stack<T: Element>(first: &Host<T>, parts: &[Host<T>]) -> Result<Host<T>> {
+pub(super) fn stack<T: Kept>(first: &Host<T>, parts: &[Host<T>]) -> Result<Host<T>> {
     if parts.iter().any(|part| part.data.len() != first.data.len()) {
         return Err(misfit("stack"));
     }
-    let data = parts
-        .iter()
-        .flat_map(|part| part.data.iter().copied())
-        .collect();
+    let values = parts.iter().flat_map(|part| part.data.iter().copied());
+    let data = Buffer::new(values.collect());
     Ok(Host {
         batch: first.batch * parts.len(),
         ..first.with(data)
@@ -141,11 +146,7 @@ impl Bias {
 }
 
 /// The residual of `then`, if any, of the result's shape.
-fn residual<T: Element + Same>(
-    then: &Then<'_>,
-    rows: usize,
-    channels: usize,
-) -> Result<Option<Host<T>>> {
+fn residual<T: Same>(then: &Then<'_>, rows: usize, channels: usize) -> Result<Option<Host<T>>> {
     let Some(act) = then.residual else {
         return Ok(None);
     };
@@ -157,7 +158,7 @@ fn residual<T: Element + Same>(
 }
 
 /// `grow`: the size that the map is first enlarged to by nearest neighbour.
-pub(super) fn conv2d<T: Element + Same>(
+pub(super) fn conv2d<T: Same>(
     x: &Host<T>,
     conv: &Conv2d,
     bias: Option<&[f32]>,
@@ -189,7 +190,7 @@ pub(super) fn conv2d<T: Element + Same>(
         epilogue = epilogue.residual(rows(residual));
     }
     let mut data = room(out.pixels(), outputs);
-    let result = RowsMut::new(&mut data, out.pixels(), outputs);
+    let result = RowsMut::new(data.as_mut_slice(), out.pixels(), outputs);
     conv.apply(rows(x), shape, &epilogue, result);
     Ok(Host {
         height: out.height,
@@ -200,7 +201,7 @@ pub(super) fn conv2d<T: Element + Same>(
 }
 
 /// Nearest neighbour, as torch: source index = floor(index * from / to).
-fn grown<T: Element>(x: &Host<T>, (height, width): (usize, usize)) -> Host<T> {
+fn grown<T: Kept>(x: &Host<T>, (height, width): (usize, usize)) -> Host<T> {
     let mut data = Vec::with_capacity(x.batch * height * width * x.channels);
     for picture in 0..x.batch {
         for row in 0..height {
@@ -214,12 +215,12 @@ fn grown<T: Element>(x: &Host<T>, (height, width): (usize, usize)) -> Host<T> {
     Host {
         height,
         width,
-        ..x.with(data)
+        ..x.with(Buffer::new(data))
     }
 }
 
 /// `gate`: the activation of a gated layer's second half.
-pub(super) fn linear<T: Element + Same>(
+pub(super) fn linear<T: Same>(
     x: &Host<T>,
     weight: &PackedMatrix,
     bias: Option<&[f32]>,
@@ -240,7 +241,7 @@ pub(super) fn linear<T: Element + Same>(
         epilogue = epilogue.residual(rows(residual));
     }
     let mut data = room(x.rows(), outputs);
-    let out = RowsMut::new(&mut data, x.rows(), outputs);
+    let out = RowsMut::new(data.as_mut_slice(), x.rows(), outputs);
     cpu::gemm::matmul(rows(x), weight, &epilogue, out);
     Ok(Host {
         channels: outputs,
@@ -248,7 +249,7 @@ pub(super) fn linear<T: Element + Same>(
     })
 }
 
-pub(super) fn group_norm<T: Element>(
+pub(super) fn group_norm<T: Kept>(
     x: &Host<T>,
     norm: &GroupNorm,
     [weight, bias]: [&[f32]; 2],
@@ -267,11 +268,15 @@ pub(super) fn group_norm<T: Element>(
         bias,
         activation: then.map_or(cpu::Activation::None, kernel),
     };
-    norm.apply(isa, rows(x), RowsMut::new(&mut data, x.rows(), x.channels));
+    norm.apply(
+        isa,
+        rows(x),
+        RowsMut::new(data.as_mut_slice(), x.rows(), x.channels),
+    );
     Ok(x.with(data))
 }
 
-pub(super) fn layer_norm<T: Element>(
+pub(super) fn layer_norm<T: Kept>(
     x: &Host<T>,
     scales: [&[f32]; 2],
     epsilon: f64,
@@ -281,23 +286,23 @@ pub(super) fn layer_norm<T: Element>(
         return Err(misfit("layer norm"));
     }
     let mut data = room(x.rows(), x.channels);
-    let out = RowsMut::new(&mut data, x.rows(), x.channels);
+    let out = RowsMut::new(data.as_mut_slice(), x.rows(), x.channels);
     cpu::norm::layer_norm(isa, rows(x), scales, epsilon as f32, out);
     Ok(x.with(data))
 }
 
-pub(super) fn embed<T: Element>(ids: &[u32], table: &[f32], channels: usize) -> Result<Host<T>> {
+pub(super) fn embed<T: Kept>(ids: &[u32], table: &Stored, channels: usize) -> Result<Host<T>> {
     let mut data = Vec::with_capacity(ids.len() * channels);
     for &id in ids {
         let at = id as usize * channels;
         let row = table
-            .get(at..at + channels)
+            .to_f32_part(at..at + channels)
             .ok_or_else(|| misfit("embedding"))?;
-        data.extend(row.iter().map(|&value| T::from_f32(value)));
+        data.extend(row.into_iter().map(T::from_f32));
     }
     let (batch, height, width) = (1, 1, ids.len());
     Ok(Host {
-        data: std::sync::Arc::new(data),
+        data: std::sync::Arc::new(Buffer::new(data)),
         batch,
         height,
         width,
@@ -306,7 +311,7 @@ pub(super) fn embed<T: Element>(ids: &[u32], table: &[f32], channels: usize) -> 
     })
 }
 
-pub(super) fn attention<T: Element>(
+pub(super) fn attention<T: Kept>(
     q: &Host<T>,
     k: &Host<T>,
     v: &Host<T>,
@@ -326,7 +331,7 @@ pub(super) fn attention<T: Element>(
         ..Heads::new(q.batch, heads, q.channels / heads)
     };
     let mut data = room(q.rows(), q.channels);
-    let out = RowsMut::new(&mut data, q.rows(), q.channels);
+    let out = RowsMut::new(data.as_mut_slice(), q.rows(), q.channels);
     cpu::attention::attention(trusted_isa(), rows(q), rows(k), rows(v), plan, out);
     Ok(q.with(data))
 }

@@ -9,7 +9,8 @@ mod tensor;
 use half::bf16;
 
 use super::act::{Host, Repr};
-use super::layers::{ConvWeight, LinearWeight, Scales, Values};
+use super::layers::{ConvWeight, LinearWeight, Scales, Table, Values};
+use super::memory::Kept;
 use super::{Act, Conv2d, Embedding, GroupNorm, LayerNorm, Linear};
 use crate::error::{EngineError, Result};
 use crate::kernels::cpu::Precision;
@@ -96,7 +97,7 @@ fn to_host(act: &Act, precision: Precision) -> Result<Repr> {
 }
 
 /// Brings `act` to f32 or bf16, as the other operand is.
-trait Same: Sized {
+trait Same: Kept {
     fn same(act: &Act) -> Result<Host<Self>>;
 }
 
@@ -321,8 +322,8 @@ pub fn layer_norm(x: &Act, norm: &LayerNorm) -> Result<Act> {
 /// `Compute` when an id is outside the table or the device fails.
 pub fn embed(ids: &[u32], table: &Embedding) -> Result<Act> {
     match &table.table {
-        Values::Tensor(values) => tensor::embed(ids, values),
-        Values::Host(values) => Ok(Act(match table.precision {
+        Table::Tensor(values) => tensor::embed(ids, values),
+        Table::Host(values, precision) => Ok(Act(match precision {
             Precision::F32 => Repr::F32(host::embed(ids, values, table.channels)?),
             Precision::Bf16 => Repr::Bf16(host::embed(ids, values, table.channels)?),
         })),

@@ -30,8 +30,8 @@ impl Kernel for Map<'_> {
                 let x = s.load_part(chunk.as_ptr(), n);
                 let y = match self.function {
                     Function::Exp => exp(s, x),
-                    Function::Exp2Precise => exp2_negative::<S, true>(s, x),
-                    Function::Exp2Rough => exp2_negative::<S, false>(s, x),
+                    Function::Exp2Precise => exp2_negative(s, x),
+                    Function::Exp2Rough => s.exp2_coarse(x),
                     Function::Erf => erf(s, x),
                     Function::Activation(kind) => kind.apply(s, x),
                 };

@@ -1,0 +1,155 @@
+//! Whole networks at their true size: a guided UNet step and a decode of Stable Diffusion 1.5 at 512 x 512, ours and
+//! torch's by turns in one run.
+
+use std::io::{BufRead, BufReader, Write};
+use std::path::Path;
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::time::Instant;
+
+use candle_core::{Device, Tensor};
+use pentimento_engine::cancel::CancelToken;
+use pentimento_engine::families::identify;
+use pentimento_engine::families::model::{Conditioning, Model, NetworkInput};
+use pentimento_engine::kernels::cpu::peak::peak_flops;
+use pentimento_engine::kernels::cpu::{Precision, trusted_isa};
+use pentimento_engine::latent::Latents;
+use pentimento_engine::nn::{Act, Compute};
+use pentimento_engine::weights::files::ModelFiles;
+
+use crate::statistics::{median, range};
+
+/// Operations of a guided step and of a decode, counted by torch's FlopCounterMode.
+const STEP_FLOPS: f64 = 1.607e12;
+const DECODE_FLOPS: f64 = 2.515e12;
+const ROUNDS: usize = 5;
+
+/// torch in a process of its own, which answers each line of work with the seconds it took.
+struct Peer {
+    child: Child,
+    orders: ChildStdin,
+    answers: BufReader<ChildStdout>,
+}
+
+impl Peer {
+    fn start(python: &str, folder: &Path) -> Self {
+        let script = support::places::root().join("tests/bench/torch_networks.py");
+        let mut child = Command::new(python)
+            .args([script.as_path(), folder])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap_or_else(|error| panic!("{python}: {error}"));
+        let orders = child.stdin.take().unwrap();
+        let answers = BufReader::new(child.stdout.take().unwrap());
+        Self { child, orders, answers }
+    }
+
+    fn answer(&mut self) -> String {
+        let mut line = String::new();
+        self.answers.read_line(&mut line).unwrap();
+        assert!(!line.is_empty(), "the reference process ended");
+        line.trim().to_owned()
+    }
+
+    fn secs(&mut self, order: &str) -> f64 {
+        writeln!(self.orders, "{order}").unwrap();
+        self.answer().parse().unwrap()
+    }
+}
+
+impl Drop for Peer {
+    fn drop(&mut self) {
+        let _ended_already = self.child.kill().is_err();
+        let _reaped = self.child.wait().is_ok();
+    }
+}
+
+/// A model with encoded prompts, ready to be timed.
+struct Ours {
+    model: Box<dyn Model>,
+    prompts: [Conditioning; 2],
+    load_secs: f64,
+}
+
+impl Ours {
+    fn load(folder: &Path, precision: Precision) -> Self {
+        let files = ModelFiles::folder(folder);
+        let compute = Compute::Cpu { isa: trusted_isa(), precision };
+        let cancel = CancelToken::default();
+        let began = Instant::now();
+        let family = identify(&files).unwrap();
+        let model = (family.load)(&files, &compute, &cancel).unwrap();
+        let load_secs = began.elapsed().as_secs_f64();
+        let encode = |text: &str| model.encode_prompt(text, &cancel).unwrap();
+        let prompts = [encode(""), encode("a small red house by the sea")];
+        Self { model, prompts, load_secs }
+    }
+
+    fn latents() -> Latents {
+        let values = (0..4 * 64 * 64).map(|i| (i as f32 * 0.7).sin()).collect();
+        Latents::from_values(values, [1, 4, 64, 64], &Device::Cpu).unwrap()
+    }
+
+    fn secs(&self, kind: &str) -> f64 {
+        let (latents, cancel) = (Self::latents(), CancelToken::default());
+        let began = Instant::now();
+        if kind == "unet" {
+            let input = NetworkInput {
+                latents: &latents,
+                extra: None,
+                timestep: 500.0,
+                conditions: &[&self.prompts[0], &self.prompts[1]],
+                guidance: None,
+            };
+            std::hint::black_box(self.model.predict(&input, &cancel).unwrap());
+        } else {
+            let latents: Tensor = latents.tensor().clone();
+            let latents = Act::from_tensor(latents);
+            std::hint::black_box(self.model.autoencoder().decode(&latents, &cancel).unwrap());
+        }
+        began.elapsed().as_secs_f64()
+    }
+}
+
+/// Prints the table. `folder`: what `full_size.py` wrote; `python`: one with torch, or none.
+pub(crate) fn measure(folder: &str, python: Option<&str>) {
+    let folder = Path::new(folder).join("diffusers");
+    let pool = rayon::ThreadPoolBuilder::new().build().unwrap();
+    let mut peer = python.map(|python| Peer::start(python, &folder));
+    let versions = peer.as_mut().map_or("torch did not run".to_owned(), Peer::answer);
+    println!(
+        "Stable Diffusion 1.5 (random weights), 512 x 512, {} threads, kernels {}; {ROUNDS} rounds by turns after one\n\
+         to warm up. A step is the UNet on two pictures (guidance). Reference: {versions}.\n",
+        pool.current_num_threads(),
+        trusted_isa().name()
+    );
+    println!("| | ours s | range | torch s | range | ratio | ours GFLOP/s | % of peak |\n|---|---|---|---|---|---|---|---|");
+    let mut loads = Vec::new();
+    for (precision, name) in [(Precision::Bf16, "bf16"), (Precision::F32, "f32")] {
+        let (ours, peak) = pool.install(|| (Ours::load(&folder, precision), peak_flops(trusted_isa(), precision)));
+        loads.push(format!("{name} {:.2} s", ours.load_secs));
+        for (kind, flops) in [("unet", STEP_FLOPS), ("decode", DECODE_FLOPS)] {
+            let order = format!("{kind} {name}");
+            let (mut own, mut theirs) = (Vec::new(), Vec::new());
+            for round in 0..=ROUNDS {
+                let secs = pool.install(|| ours.secs(kind));
+                let peer = peer.as_mut().map_or(f64::NAN, |peer| peer.secs(&order));
+                if round > 0 {
+                    own.push(secs);
+                    theirs.push(peer);
+                }
+            }
+            let (mine, other) = (median(&own), median(&theirs));
+            println!(
+                "| {order} | {mine:.3} | {} | {other:.3} | {} | {:.2} | {:.0} | {:.0} |",
+                range(&own, 3),
+                range(&theirs, 3),
+                mine / other,
+                flops / mine / 1e9,
+                100.0 * flops / mine / peak
+            );
+        }
+    }
+    println!("\nLoading from the page cache: {}.", loads.join(", "));
+}
