@@ -238,10 +238,7 @@ impl PackedMatrix {
                     let runs = values.chunks_exact(self.run.max(1));
                     let taps = out.chunks_exact_mut((self.run_packed * self.width).max(1));
                     for (tap, run) in taps.zip(runs) {
-                        let rows = tap.chunks_exact_mut(group * self.width);
-                        for (row, inputs) in rows.zip(run.chunks(group)) {
-                            row[group * lane..][..inputs.len()].copy_from_slice(inputs);
-                        }
+                        spread(run, &mut tap[group * lane..], group, self.width);
                     }
                 }
             });
@@ -327,6 +324,20 @@ impl PackedMatrix {
             panel * self.width + lane
         };
         (column < self.n).then_some(column)
+    }
+}
+
+/// Writes groups of one column's values `group * width` apart.
+fn spread<T: Element>(run: &[T], out: &mut [T], group: usize, width: usize) {
+    let rows = out.chunks_mut(group * width);
+    if group == 2 {
+        let (pairs, last) = run.as_chunks::<2>();
+        let last = last.iter().map(|&value| [value, T::default()]);
+        for (row, pair) in rows.zip(pairs.iter().copied().chain(last)) {
+            [row[0], row[1]] = pair;
+        }
+    } else {
+        rows.zip(run).for_each(|(row, &value)| row[0] = value);
     }
 }
 
