@@ -23,6 +23,7 @@ pub(super) fn recipe() -> Recipe {
         guidance_rescale: 0.7,
         sampler: "dpmpp_2m".to_owned(),
         schedule: "karras".to_owned(),
+        knobs: Knobs::default(),
         noise_source: NoiseKind::TorchCpu,
         precision: Precision::F32,
         start: Some(Start {

@@ -10,8 +10,8 @@ use crate::denoiser::{Denoiser, Level, Observer, StepInfo};
 use crate::error::{EngineError, Result};
 use crate::latent::Latents;
 use crate::noise::source;
-use crate::recipe::NoiseKind;
-use crate::schedules::{self, NoiseTable, PipelineRules, SCHEDULES};
+use crate::recipe::{Knobs, NoiseKind};
+use crate::schedules::{self, NoiseTable, PipelineRules, ReferenceClass, SCHEDULES};
 
 const STARTER_LIKE: &str = r#"{"beta_schedule": "scaled_linear", "beta_start": 0.00085,
     "beta_end": 0.012, "prediction_type": "v_prediction", "rescale_betas_zero_snr": true,
@@ -104,9 +104,30 @@ fn run(
     (sampler.sample)(network, start, plan, noise.as_mut(), watcher)?.to_values()
 }
 
+/// Samplers that call the network twice a step, but for the last.
+const TWICE: [&str; 6] = [
+    "heun",
+    "dpm_2",
+    "dpm_2_ancestral",
+    "dpmpp_2s_ancestral",
+    "dpmpp_sde",
+    "restart",
+];
+
 fn plan(sampler: &SamplerSpec, schedule: &str, steps: usize, strength: f64) -> Trajectory {
+    plan_with(sampler, schedule, steps, strength, &Knobs::default())
+}
+
+fn plan_with(
+    sampler: &SamplerSpec,
+    schedule: &str,
+    steps: usize,
+    strength: f64,
+    knobs: &Knobs,
+) -> Trajectory {
     let rule = schedules::find(schedule).expect("known");
-    trajectory(sampler, rule, &table(STARTER_LIKE), steps, strength).expect("a plan")
+    let table = table(STARTER_LIKE);
+    trajectory(sampler, rule, &table, steps, strength, knobs).expect("a plan")
 }
 
 #[test]
@@ -125,7 +146,7 @@ fn ids_are_unique_and_found() {
         "{unknown}"
     );
     assert_eq!(
-        schedules::find("beta").err().expect("unknown").code(),
+        schedules::find("cosine").err().expect("unknown").code(),
         "invalid_request"
     );
 }
@@ -145,7 +166,10 @@ fn a_network_that_knows_the_picture_gets_exactly_that_picture() {
                     "lcm" => 2.0 / (10.0 * last.from.timestep + 1.0),
                     // The reference's DDIM aims a whole stride down, which may stop short of the
                     // clean end and leave that level's noise in.
-                    "ddim" => 2e-6 + 4.0 * last.to.sigma,
+                    // TCD ends at the table's first level.
+                    "ddim" | "tcd" => 2e-6 + 4.0 * last.to.sigma,
+                    // LMS goes on with slopes of noisier levels, and with their rounding.
+                    "lms" => 1e-5,
                     _ => 2e-6,
                 };
                 for (got, want) in got.expect("a run").iter().zip(Network::PICTURE) {
@@ -187,7 +211,7 @@ fn the_same_run_gives_the_same_bits_whatever_ran_between() {
 fn a_failed_call_or_a_stopped_observer_ends_the_run_at_once() {
     for sampler in SAMPLERS {
         let plan = plan(sampler, "model", 6, 1.0);
-        let calls_a_step = if sampler.id == "heun" { 2 } else { 1 };
+        let calls_a_step = if TWICE.contains(&sampler.id) { 2 } else { 1 };
         let mut network = Network {
             fails_at: Some(3),
             ..Network::mixing(0.1)
@@ -230,12 +254,12 @@ fn a_failed_call_or_a_stopped_observer_ends_the_run_at_once() {
 }
 
 #[test]
-fn heun_asks_twice_a_step_but_the_last() {
+fn second_order_asks_twice_a_step_but_the_last() {
     for sampler in SAMPLERS {
         let plan = plan(sampler, "karras", 7, 1.0);
         let mut network = Network::mixing(0.1);
         run(sampler, &plan, &mut network, &mut Watcher::default()).expect("a run");
-        let calls = if sampler.id == "heun" { 13 } else { 7 };
+        let calls = if TWICE.contains(&sampler.id) { 13 } else { 7 };
         assert_eq!(network.calls, calls, "{}", sampler.id);
     }
 }
@@ -248,7 +272,10 @@ fn strength_keeps_the_last_whole_steps() {
             let whole = plan(sampler, "model", steps, 1.0);
             let part = plan(sampler, "model", steps, strength);
             assert_eq!(part.len(), kept, "{}: {steps} x {strength}", sampler.id);
-            assert_eq!(part.steps(), &whole.steps()[steps - kept..]);
+            // Restart makes its own steps of what strength leaves.
+            if sampler.id != "restart" {
+                assert_eq!(part.steps(), &whole.steps()[steps - kept..]);
+            }
             assert_eq!(part.start(), part.steps()[0].from);
         }
     }
@@ -259,7 +286,7 @@ fn impossible_runs_are_refused_with_what_is_possible() {
     let table = table(STARTER_LIKE);
     let refused = |sampler: &SamplerSpec, steps, strength| {
         let model = schedules::find("model").expect("known");
-        match trajectory(sampler, model, &table, steps, strength) {
+        match trajectory(sampler, model, &table, steps, strength, &Knobs::default()) {
             Err(EngineError::InvalidRequest { field, why }) => (field, why),
             other => panic!("{} {steps} {strength}: {other:?}", sampler.id),
         }
@@ -267,8 +294,13 @@ fn impossible_runs_are_refused_with_what_is_possible() {
     for sampler in SAMPLERS {
         for steps in [0, 1001, usize::MAX] {
             let (field, why) = refused(sampler, steps, 1.0);
+            let most = if sampler.id.starts_with("dpm_2") {
+                999
+            } else {
+                1000
+            };
             assert!(
-                field == "steps" && why.contains("1 to 1000"),
+                field == "steps" && why.contains(&format!("1 to {most}")),
                 "{field}: {why}"
             );
         }
@@ -292,8 +324,15 @@ fn every_step_count_of_a_table_can_be_run() {
         for schedule in SCHEDULES {
             for (table, steps) in [(&leading, 1..=58), (&trailing, 1..=60)] {
                 for steps in steps {
-                    let Ok(plan) = trajectory(sampler, schedule, table, steps, 1.0) else {
-                        assert!(sampler.id == "lcm" && steps > 50, "{} {steps}", sampler.id);
+                    let knobs = Knobs::default();
+                    let Ok(plan) = trajectory(sampler, schedule, table, steps, 1.0, &knobs) else {
+                        let most = match sampler.id {
+                            "lcm" | "tcd" => 50,
+                            // They need a level to leave out.
+                            id if id.starts_with("dpm_2") => 59,
+                            _ => 60,
+                        };
+                        assert!(steps > most, "{} {steps}", sampler.id);
                         continue;
                     };
                     let got = run(
@@ -318,7 +357,9 @@ fn on_one_set_of_levels_euler_ddim_and_first_order_dpm_are_one_method() {
         .map(|id| {
             let sampler = super::find(id).expect("known");
             let rule = schedules::find("sgm_uniform").expect("known");
-            let plan = trajectory(sampler, rule, &table(&first_order), 12, 1.0).expect("a plan");
+            let table = table(&first_order);
+            let knobs = Knobs::default();
+            let plan = trajectory(sampler, rule, &table, 12, 1.0, &knobs).expect("a plan");
             run(
                 sampler,
                 &plan,
@@ -336,16 +377,150 @@ fn on_one_set_of_levels_euler_ddim_and_first_order_dpm_are_one_method() {
 }
 
 #[test]
-fn an_order_that_is_not_there_is_refused_for_dpm_only() {
+fn an_order_that_is_not_there_is_refused_by_those_it_concerns() {
+    let fourth = table(r#"{"solver_order": 4}"#);
     let third = table(r#"{"solver_order": 3}"#);
-    for sampler in SAMPLERS {
+    let refused = |sampler: &SamplerSpec, table| {
         let rule = schedules::find("model").expect("known");
-        let plan = trajectory(sampler, rule, &third, 10, 1.0);
-        match plan {
-            Err(EngineError::UnsupportedModel { found, .. }) => {
-                assert!(sampler.id.starts_with("dpmpp") && found.contains("solver_order"));
-            }
-            other => assert!(other.is_ok() && !sampler.id.starts_with("dpmpp")),
+        match trajectory(sampler, rule, table, 10, 1.0, &Knobs::default()) {
+            Ok(_) => false,
+            Err(EngineError::UnsupportedModel { found, .. }) => found.contains("solver_order"),
+            Err(other) => panic!("{}: {other}", sampler.id),
         }
+    };
+    for sampler in SAMPLERS {
+        let two_at_most = sampler.class == ReferenceClass::DpmMultistep;
+        assert_eq!(refused(sampler, &third), two_at_most, "{}", sampler.id);
+        let concerned = two_at_most || sampler.class == ReferenceClass::UniPc;
+        assert_eq!(refused(sampler, &fourth), concerned, "{}", sampler.id);
+    }
+}
+
+/// Every knob away from its rest.
+fn turned() -> Knobs {
+    Knobs {
+        eta: Some(0.6),
+        s_churn: 3.0,
+        s_tmin: 0.2,
+        s_tmax: Some(50.0),
+        s_noise: 1.1,
+        rho: Some(5.0),
+        ..Knobs::default()
+    }
+}
+
+#[test]
+fn knobs_change_those_that_use_them_and_no_other() {
+    for sampler in SAMPLERS {
+        let go = |knobs: &Knobs| {
+            let plan = plan_with(sampler, "simple", 24, 1.0, knobs);
+            let mut network = Network::mixing(0.2);
+            run(sampler, &plan, &mut network, &mut Watcher::default()).expect("a run")
+        };
+        let at_rest = go(&Knobs::default());
+        let uses = sampler.uses;
+        let cases = [
+            (
+                "eta",
+                uses.eta.is_some(),
+                Knobs {
+                    eta: Some(0.6),
+                    ..Knobs::default()
+                },
+            ),
+            (
+                "churn",
+                uses.churn,
+                Knobs {
+                    s_churn: 3.0,
+                    ..Knobs::default()
+                },
+            ),
+            (
+                "noise",
+                uses.fresh_noise,
+                Knobs {
+                    s_noise: 1.1,
+                    ..Knobs::default()
+                },
+            ),
+        ];
+        for (name, used, knobs) in cases {
+            let kept = knobs.used_by(&uses) != Knobs::default();
+            assert_eq!(kept, used, "{} {name}", sampler.id);
+            // DDIM has fresh noise only where eta is raised.
+            let used = used && !(sampler.id == "ddim" && name == "noise");
+            assert_eq!(go(&knobs) != at_rest, used, "{} {name}", sampler.id);
+        }
+    }
+}
+
+#[test]
+fn the_samplers_own_eta_is_what_none_means() {
+    for sampler in SAMPLERS {
+        let own = Knobs {
+            eta: sampler.uses.eta,
+            ..Knobs::default()
+        };
+        let go = |knobs: &Knobs| {
+            let plan = plan_with(sampler, "karras", 9, 1.0, knobs);
+            let mut network = Network::mixing(0.2);
+            run(sampler, &plan, &mut network, &mut Watcher::default()).expect("a run")
+        };
+        assert_eq!(go(&own), go(&Knobs::default()), "{}", sampler.id);
+    }
+}
+
+#[test]
+fn with_every_knob_turned_a_picture_still_ends_clean() {
+    for sampler in SAMPLERS
+        .iter()
+        .filter(|sampler| !matches!(sampler.id, "lcm" | "tcd"))
+    {
+        let plan = plan_with(sampler, "karras", 24, 1.0, &turned());
+        let mut network = Network::that_knows();
+        let got = run(sampler, &plan, &mut network, &mut Watcher::default()).expect("a run");
+        for (got, want) in got.iter().zip(Network::PICTURE) {
+            assert!(
+                (got - want).abs() <= 1e-5,
+                "{}: {got} is not {want}",
+                sampler.id
+            );
+        }
+    }
+}
+
+#[test]
+fn typed_levels_take_the_schedules_place() {
+    let sigmas = vec![14.0, 3.0, 0.5, 0.0];
+    for sampler in SAMPLERS {
+        let knobs = Knobs {
+            sigmas: sigmas.clone(),
+            ..Knobs::default()
+        };
+        let plan = plan_with(sampler, "karras", 3, 1.0, &knobs);
+        let asked: Vec<f64> = plan
+            .steps()
+            .iter()
+            .map(|step| step.from.sigma_ve())
+            .collect();
+        for (got, want) in asked.iter().zip(&sigmas) {
+            assert!((got / want - 1.0).abs() < 1e-6, "{}: {asked:?}", sampler.id);
+        }
+        assert_eq!((plan.len(), plan.steps()[2].to), (3, Level::CLEAN));
+    }
+}
+
+#[test]
+fn restarts_go_back_up_and_keep_the_count() {
+    let restart = super::find("restart").expect("known");
+    for (steps, rises) in [(19, 0), (20, 1), (35, 1), (36, 2), (60, 2)] {
+        let plan = plan(restart, "karras", steps, 1.0);
+        let risen = plan.steps().windows(2);
+        let risen = risen
+            .filter(|pair| pair[1].from.sigma > pair[0].to.sigma)
+            .count();
+        assert_eq!((plan.len(), risen), (steps, rises));
+        assert_eq!(plan.steps()[steps - 1].to, Level::CLEAN);
     }
 }

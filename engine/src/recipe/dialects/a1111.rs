@@ -3,8 +3,8 @@
 //! would have understood, with a note for each setting that has no counterpart here.
 
 use super::super::{
-    InpaintArea, MaskedContent, ModelRef, NoiseKind, PROMPT_REVISION, Precision, RECIPE_VERSION,
-    Recipe, Record, SAMPLER_REVISION,
+    InpaintArea, Knobs, MaskedContent, ModelRef, NoiseKind, PROMPT_REVISION, Precision,
+    RECIPE_VERSION, Recipe, Record, SAMPLER_REVISION,
 };
 
 /// Our sampler id, A1111's name, and the schedule that A1111 takes when it is left to choose.
@@ -158,6 +158,7 @@ pub fn read(text: &str, size_px: [u32; 2]) -> Option<(Recipe, Vec<String>)> {
         sampler: "dpmpp_2m".to_owned(),
         schedule: "model".to_owned(),
         // A1111 leaves the key out for the graphics card's generator.
+        knobs: Knobs::default(),
         noise_source: NoiseKind::Philox,
         precision: Precision::Auto,
         start: None,
