@@ -151,7 +151,7 @@ fn levels_are_those_of_the_definitions() {
         let (config, schedule) = key.split_once('/').expect("two parts");
         let table = about.table(config);
         // The levels are k-diffusion's for every sampler's class.
-        for sampler in ["euler", "ddim", "dpmpp_2m", "uni_pc", "dpmpp_sde"] {
+        for sampler in ["euler", "ddim", "lcm", "uni_pc", "dpmpp_sde"] {
             let (spec, rule) = (
                 samplers::find(sampler).expect("sampler"),
                 schedules::find(schedule).expect("schedule"),

@@ -39,7 +39,7 @@ pub(super) fn from_defaults(model: &ModelInfo) -> Recipe {
         guidance_rescale: 0.0,
         sampler: model.defaults.sampler.clone(),
         schedule: model.defaults.schedule.clone(),
-        knobs: Knobs::default(),
+        knobs: Knobs::of_new_recipes(),
         noise_source: NoiseKind::default(),
         precision: Precision::default(),
         start: None,
@@ -167,7 +167,7 @@ impl Draft {
                 sha256: model.sha256.clone(),
             };
         }
-        self.overrides.apply(&mut recipe);
+        self.overrides.apply(&mut recipe)?;
         let mut blobs = Vec::new();
         self.start(&mut recipe, &mut blobs, library_dir)?;
         let request = Request {

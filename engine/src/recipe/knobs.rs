@@ -54,6 +54,16 @@ impl Default for Knobs {
 }
 
 impl Knobs {
+    /// What a new recipe begins with: SDE samplers follow a path, as their users know them. The plain
+    /// default is what recipes mean that say nothing, older ones among them.
+    #[must_use]
+    pub fn of_new_recipes() -> Self {
+        Self {
+            step_noise: StepNoise::Brownian,
+            ..Self::default()
+        }
+    }
+
     /// The knobs that a sampler uses; the others back at rest. Those of the schedule stay.
     #[must_use]
     pub fn used_by(&self, uses: &Uses) -> Self {

@@ -28,22 +28,22 @@ fn latents(values: Vec<f32>) -> Latents {
 }
 
 /// Predicts some mix of a fixed picture and its input; may fail at a call.
-struct Network {
+pub(super) struct Network {
     share_of_input: f64,
     fails_at: Option<usize>,
     calls: usize,
 }
 
 impl Network {
-    const PICTURE: [f32; 16] = [
+    pub(super) const PICTURE: [f32; 16] = [
         0.5, -1.0, 2.0, 0.0, 1.5, -0.5, 0.25, -2.0, 0.75, 1.0, -1.5, 3.0, -0.25, 0.1, -0.1, 1.25,
     ];
 
-    fn that_knows() -> Self {
+    pub(super) fn that_knows() -> Self {
         Self::mixing(0.0)
     }
 
-    fn mixing(share_of_input: f64) -> Self {
+    pub(super) fn mixing(share_of_input: f64) -> Self {
         Self {
             share_of_input,
             fails_at: None,
@@ -66,7 +66,7 @@ impl Denoiser for Network {
 
 /// Counts; fails at a level or a step.
 #[derive(Default)]
-struct Watcher {
+pub(super) struct Watcher {
     levels: usize,
     steps: Vec<usize>,
     last: Option<Level>,
@@ -93,7 +93,7 @@ impl Observer for Watcher {
     }
 }
 
-fn run(
+pub(super) fn run(
     sampler: &SamplerSpec,
     plan: &Trajectory,
     network: &mut Network,
@@ -114,11 +114,16 @@ const TWICE: [&str; 6] = [
     "restart",
 ];
 
-fn plan(sampler: &SamplerSpec, schedule: &str, steps: usize, strength: f64) -> Trajectory {
+pub(super) fn plan(
+    sampler: &SamplerSpec,
+    schedule: &str,
+    steps: usize,
+    strength: f64,
+) -> Trajectory {
     plan_with(sampler, schedule, steps, strength, &Knobs::default())
 }
 
-fn plan_with(
+pub(super) fn plan_with(
     sampler: &SamplerSpec,
     schedule: &str,
     steps: usize,
@@ -393,134 +398,5 @@ fn an_order_that_is_not_there_is_refused_by_those_it_concerns() {
         assert_eq!(refused(sampler, &third), two_at_most, "{}", sampler.id);
         let concerned = two_at_most || sampler.class == ReferenceClass::UniPc;
         assert_eq!(refused(sampler, &fourth), concerned, "{}", sampler.id);
-    }
-}
-
-/// Every knob away from its rest.
-fn turned() -> Knobs {
-    Knobs {
-        eta: Some(0.6),
-        s_churn: 3.0,
-        s_tmin: 0.2,
-        s_tmax: Some(50.0),
-        s_noise: 1.1,
-        rho: Some(5.0),
-        ..Knobs::default()
-    }
-}
-
-#[test]
-fn knobs_change_those_that_use_them_and_no_other() {
-    for sampler in SAMPLERS {
-        let go = |knobs: &Knobs| {
-            let plan = plan_with(sampler, "simple", 24, 1.0, knobs);
-            let mut network = Network::mixing(0.2);
-            run(sampler, &plan, &mut network, &mut Watcher::default()).expect("a run")
-        };
-        let at_rest = go(&Knobs::default());
-        let uses = sampler.uses;
-        let cases = [
-            (
-                "eta",
-                uses.eta.is_some(),
-                Knobs {
-                    eta: Some(0.6),
-                    ..Knobs::default()
-                },
-            ),
-            (
-                "churn",
-                uses.churn,
-                Knobs {
-                    s_churn: 3.0,
-                    ..Knobs::default()
-                },
-            ),
-            (
-                "noise",
-                uses.fresh_noise,
-                Knobs {
-                    s_noise: 1.1,
-                    ..Knobs::default()
-                },
-            ),
-        ];
-        for (name, used, knobs) in cases {
-            let kept = knobs.used_by(&uses) != Knobs::default();
-            assert_eq!(kept, used, "{} {name}", sampler.id);
-            // DDIM has fresh noise only where eta is raised.
-            let used = used && !(sampler.id == "ddim" && name == "noise");
-            assert_eq!(go(&knobs) != at_rest, used, "{} {name}", sampler.id);
-        }
-    }
-}
-
-#[test]
-fn the_samplers_own_eta_is_what_none_means() {
-    for sampler in SAMPLERS {
-        let own = Knobs {
-            eta: sampler.uses.eta,
-            ..Knobs::default()
-        };
-        let go = |knobs: &Knobs| {
-            let plan = plan_with(sampler, "karras", 9, 1.0, knobs);
-            let mut network = Network::mixing(0.2);
-            run(sampler, &plan, &mut network, &mut Watcher::default()).expect("a run")
-        };
-        assert_eq!(go(&own), go(&Knobs::default()), "{}", sampler.id);
-    }
-}
-
-#[test]
-fn with_every_knob_turned_a_picture_still_ends_clean() {
-    for sampler in SAMPLERS
-        .iter()
-        .filter(|sampler| !matches!(sampler.id, "lcm" | "tcd"))
-    {
-        let plan = plan_with(sampler, "karras", 24, 1.0, &turned());
-        let mut network = Network::that_knows();
-        let got = run(sampler, &plan, &mut network, &mut Watcher::default()).expect("a run");
-        for (got, want) in got.iter().zip(Network::PICTURE) {
-            assert!(
-                (got - want).abs() <= 1e-5,
-                "{}: {got} is not {want}",
-                sampler.id
-            );
-        }
-    }
-}
-
-#[test]
-fn typed_levels_take_the_schedules_place() {
-    let sigmas = vec![14.0, 3.0, 0.5, 0.0];
-    for sampler in SAMPLERS {
-        let knobs = Knobs {
-            sigmas: sigmas.clone(),
-            ..Knobs::default()
-        };
-        let plan = plan_with(sampler, "karras", 3, 1.0, &knobs);
-        let asked: Vec<f64> = plan
-            .steps()
-            .iter()
-            .map(|step| step.from.sigma_ve())
-            .collect();
-        for (got, want) in asked.iter().zip(&sigmas) {
-            assert!((got / want - 1.0).abs() < 1e-6, "{}: {asked:?}", sampler.id);
-        }
-        assert_eq!((plan.len(), plan.steps()[2].to), (3, Level::CLEAN));
-    }
-}
-
-#[test]
-fn restarts_go_back_up_and_keep_the_count() {
-    let restart = super::find("restart").expect("known");
-    for (steps, rises) in [(19, 0), (20, 1), (35, 1), (36, 2), (60, 2)] {
-        let plan = plan(restart, "karras", steps, 1.0);
-        let risen = plan.steps().windows(2);
-        let risen = risen
-            .filter(|pair| pair[1].from.sigma > pair[0].to.sigma)
-            .count();
-        assert_eq!((plan.len(), risen), (steps, rises));
-        assert_eq!(plan.steps()[steps - 1].to, Level::CLEAN);
     }
 }

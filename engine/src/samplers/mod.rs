@@ -9,6 +9,8 @@ mod ancestral;
 mod churn;
 #[cfg(test)]
 mod contract;
+#[cfg(test)]
+mod contract_knobs;
 mod ddim;
 mod ddpm;
 mod dpm_2;
