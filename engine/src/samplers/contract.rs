@@ -9,7 +9,7 @@ use super::{SAMPLERS, SamplerSpec, Trajectory, trajectory};
 use crate::denoiser::{Denoiser, Level, Observer, StepInfo};
 use crate::error::{EngineError, Result};
 use crate::latent::Latents;
-use crate::noise::source;
+use crate::noise::{NoiseSource, source};
 use crate::recipe::{Knobs, NoiseKind};
 use crate::schedules::{self, NoiseTable, PipelineRules, ReferenceClass, SCHEDULES};
 
@@ -100,8 +100,18 @@ pub(super) fn run(
     watcher: &mut Watcher,
 ) -> Result<Vec<f32>> {
     let mut noise = source(NoiseKind::TorchCpu, 5);
+    run_on(sampler, plan, network, watcher, noise.as_mut())
+}
+
+pub(super) fn run_on(
+    sampler: &SamplerSpec,
+    plan: &Trajectory,
+    network: &mut Network,
+    watcher: &mut Watcher,
+    noise: &mut dyn NoiseSource,
+) -> Result<Vec<f32>> {
     let start = latents(noise.standard_normal(16)).scaled(plan.noise_scale())?;
-    (sampler.sample)(network, start, plan, noise.as_mut(), watcher)?.to_values()
+    (sampler.sample)(network, start, plan, noise, watcher)?.to_values()
 }
 
 /// Samplers that call the network twice a step, but for the last.

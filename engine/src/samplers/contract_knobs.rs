@@ -1,9 +1,10 @@
 //! What knobs and typed levels do to samplers, tested on all of them; which steps restart takes.
 
 use super::SAMPLERS;
-use super::contract::{Network, Watcher, plan, plan_with, run};
+use super::contract::{Network, Watcher, plan, plan_with, run, run_on};
 use crate::denoiser::Level;
-use crate::recipe::Knobs;
+use crate::noise;
+use crate::recipe::{Knobs, NoiseKind};
 
 /// Every knob away from its rest.
 fn turned() -> Knobs {
@@ -131,5 +132,33 @@ fn restarts_go_back_up_and_keep_the_count() {
             .count();
         assert_eq!((plan.len(), risen), (steps, rises));
         assert_eq!(plan.steps()[steps - 1].to, Level::CLEAN);
+    }
+}
+
+/// The mean square of what lies between two pictures.
+fn distance(a: &[f32], b: &[f32]) -> f64 {
+    let squares = a.iter().zip(b).map(|(a, b)| f64::from(a - b).powi(2));
+    squares.sum::<f64>() / a.len() as f64
+}
+
+#[test]
+fn on_a_brownian_path_more_steps_refine_the_same_picture() {
+    for sampler in SAMPLERS.iter().filter(|sampler| sampler.uses.brownian) {
+        let go = |steps, brownian| {
+            let plan = plan_with(sampler, "karras", steps, 1.0, &Knobs::default());
+            // Keeps much of its input's noise, so that the paths show in the picture.
+            let mut network = Network::mixing(0.95);
+            let mut source = if brownian {
+                let (smallest, largest) = plan.sigma_range();
+                noise::brownian(NoiseKind::TorchCpu, 5, smallest, largest)
+            } else {
+                noise::source(NoiseKind::TorchCpu, 5)
+            };
+            let watcher = &mut Watcher::default();
+            run_on(sampler, &plan, &mut network, watcher, source.as_mut()).expect("a run")
+        };
+        let apart = |brownian| distance(&go(40, brownian), &go(80, brownian));
+        let (path, fresh) = (apart(true), apart(false));
+        assert!(path < 0.2 * fresh, "{}: {path} and {fresh}", sampler.id);
     }
 }

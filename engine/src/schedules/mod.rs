@@ -2,7 +2,7 @@
 //! model's own [`NoiseTable`].
 //!
 //! Where the sampler's class in diffusers knows the schedule (`model` always, `karras` and
-//! `exponential` for Euler, Heun and DPM++), the levels are those of that class, bit for bit in f32.
+//! `exponential` for Euler, Heun, DPM++ and UniPC), the levels are those of that class, bit for bit in f32.
 //! Where it does not, they are k-diffusion's and ComfyUI's, computed from the whole table.
 
 mod align_your_steps;
