@@ -13,7 +13,7 @@ fn knobs_are_taken_by_those_samplers_that_have_them() {
     let words = "--eta has no effect with uni_pc, only with dpmpp_2m_sde";
     machine.refuses(2, &quick(&refused), &[words]);
     let out = machine.text("typed.png");
-    let sigmas = ["--sigmas", "14,2,0.4,0", "--out", &out];
+    let sigmas = ["--sigmas", "14,2,0.4,0", "--out", out.as_str()];
     let knobs = [
         "--sampler",
         "dpmpp_sde",
@@ -34,7 +34,7 @@ fn knobs_are_taken_by_those_samplers_that_have_them() {
         .expect("a recipe");
     let recipe = found.record.recipe;
     assert_eq!((recipe.steps, recipe.knobs.eta), (3, Some(0.5)));
-    let printed = machine.run(&["recipe", &out]).out;
+    let printed = machine.run(&["recipe", out.as_str()]).out;
     for words in [
         "sigmas 14 2 0.4 0",
         "eta 0.5, s_noise 1.02, step_noise brownian",
@@ -43,8 +43,8 @@ fn knobs_are_taken_by_those_samplers_that_have_them() {
     }
     // The same recipe with another sampler leaves behind what that one does not use.
     let folder = machine.text("again");
-    let other = ["--sampler", "euler", "--steps", "2", "--out", &folder];
-    let again = machine.makes(&[&["render", "--recipe", &out][..], &other[..]].concat());
+    let other = ["--sampler", "euler", "--steps", "2", "--out", folder.as_str()];
+    let again = machine.makes(&[&["render", "--recipe", out.as_str()][..], &other[..]].concat());
     let found = read_record_file(&again[0])
         .expect("readable")
         .expect("a recipe");

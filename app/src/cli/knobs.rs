@@ -137,12 +137,10 @@ impl Knobs {
 
 fn sigmas(text: &str) -> Result<Vec<f64>, Failure> {
     let numbers = text.split([',', ' ']).filter(|part| !part.is_empty());
-    numbers
-        .map(str::parse)
-        .collect::<Result<_, _>>()
-        .map_err(|_| {
-            Failure::usage(format!(
-                "--sigmas: “{text}” is not a list of numbers, such as 14.6,2.5,0.4,0"
-            ))
-        })
+    let numbers: Option<Vec<f64>> = numbers.map(|part| part.parse().ok()).collect();
+    numbers.ok_or_else(|| {
+        Failure::usage(format!(
+            "--sigmas: “{text}” is not a list of numbers, such as 14.6,2.5,0.4,0"
+        ))
+    })
 }

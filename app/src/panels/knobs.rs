@@ -53,7 +53,7 @@ pub(super) fn knobs_ui(ui: &mut Ui, sampling: &mut Sampling) {
         }
     }
     widgets::field_ui(ui, t("sigmas"), |ui, label_id| {
-        let id = ui.id().with("sigmas");
+        let id = egui::Id::unique("sigmas field");
         let sigmas = &mut sampling.knobs.sigmas;
         widgets::numbers_field_ui(ui, id, label_id, sigmas, t("sigmas-hint"))
             .on_hover_text(t("sigmas-tip"));

@@ -11,7 +11,7 @@ pub fn numbers_field_ui(
     id: Id,
     label_id: Id,
     value: &mut Vec<f64>,
-    hint: &str,
+    hint: &'static str,
 ) -> Response {
     let draft_id = id.with("draft");
     let editing: Option<String> = ui.data(|data| data.get_temp(draft_id));

@@ -130,17 +130,17 @@ fn weights(places: &[f64], h: f64, bh1: bool) -> (f64, Vec<f64>) {
 }
 
 /// The weights with `sum of weight * place^i = moments[i]` for all i (a transposed Vandermonde
-/// system), by elimination.
+/// system), by Björck and Pereyra's elimination (1970).
 fn of_moments(places: &[f64], mut moments: Vec<f64>) -> Vec<f64> {
     let n = places.len();
-    for k in 0..n {
+    for (k, place) in places.iter().enumerate() {
         for i in (k + 1..n).rev() {
-            moments[i] -= places[k] * moments[i - 1];
+            moments[i] -= place * moments[i - 1];
         }
     }
     for k in (0..n - 1).rev() {
-        for i in k + 1..n {
-            moments[i] /= places[i] - places[i - k - 1];
+        for (i, moment) in moments.iter_mut().enumerate().skip(k + 1) {
+            *moment /= places[i] - places[i - k - 1];
         }
         for i in k..n - 1 {
             moments[i] -= moments[i + 1];

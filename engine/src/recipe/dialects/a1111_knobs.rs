@@ -75,7 +75,8 @@ pub(super) fn read(recipe: &mut Recipe, pairs: &[(String, String)], notes: &mut 
             "Schedule rho" => number().map(|rho| knobs.rho = Some(rho)),
             STEP_NOISE => (value == FRESH).then(|| knobs.step_noise = StepNoise::Fresh),
             SIGMAS => {
-                let sigmas = value.split_whitespace().map(str::parse).collect();
+                let sigmas = value.split_whitespace().map(str::parse);
+                let sigmas: Result<Vec<f64>, _> = sigmas.collect();
                 sigmas.ok().map(|sigmas| knobs.sigmas = sigmas)
             }
             _ => Some(()),
