@@ -1,181 +1,14 @@
 //! The command line: every message and exit code of a wrong line, a wrong file or a stopped job, and
 //! what a right one makes. It is called as a function, with the real engine and the starter model.
 
-use std::ffi::OsString;
-use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
-use pentimento::cli::{self, Context, EngineFactory, Signal};
-use pentimento::window::{WindowError, WindowOptions};
-use pentimento_engine::client::EngineClient;
-use pentimento_engine::engine::Engine;
-use pentimento_engine::raster::{Mask, Picture, encode_png, encode_png_mask, load_picture};
+use pentimento::cli;
+use pentimento_engine::raster::load_picture;
 use pentimento_engine::recipe::read_record_file;
 use serde_json::Value;
-use tempfile::TempDir;
 
-/// A fresh machine: an empty folder that holds gallery and data.
-struct Machine {
-    folder: TempDir,
-    signal: Arc<Signal>,
-}
-
-/// What a run left.
-#[derive(Debug)]
-struct Ran {
-    code: u8,
-    out: String,
-    err: String,
-}
-
-/// Collects a stream; rings Ctrl+C when a text passes by.
-struct Stream {
-    text: Vec<u8>,
-    interrupt_at: Option<(&'static str, Arc<Signal>)>,
-}
-
-impl Write for Stream {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.text.extend_from_slice(bytes);
-        if let Some((word, signal)) = &self.interrupt_at
-            && String::from_utf8_lossy(&self.text).contains(word)
-        {
-            signal.interrupt();
-            self.interrupt_at = None;
-        }
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
-impl Machine {
-    fn new() -> Self {
-        Self {
-            folder: tempfile::tempdir().expect("a folder"),
-            signal: Signal::new(),
-        }
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
-    }
-
-    /// A file in the folder, by its full path as text.
-    fn file(&self, name: &str, bytes: &[u8]) -> String {
-        std::fs::write(self.path(name), bytes).expect("written");
-        self.text(name)
-    }
-
-    fn text(&self, name: &str) -> String {
-        self.path(name).display().to_string()
-    }
-
-    fn picture(&self, name: &str, width: u32, height: u32) -> String {
-        let pixels: Vec<u8> = (0..width * height)
-            .flat_map(|at| [at as u8, (at / 3) as u8, 200, 255])
-            .collect();
-        let picture = Picture::new(width, height, pixels).expect("a picture");
-        self.file(name, &encode_png(&picture).expect("a file"))
-    }
-
-    /// A mask whose left half is `left`.
-    fn mask(&self, name: &str, width: u32, height: u32, left: u8) -> String {
-        let values: Vec<u8> = (0..width * height)
-            .map(|at| if at % width < width / 2 { left } else { 0 })
-            .collect();
-        let mask = Mask::new(width, height, values).expect("a mask");
-        self.file(name, &encode_png_mask(&mask).expect("a file"))
-    }
-
-    fn run(&self, args: &[&str]) -> Ran {
-        self.run_until(args, None, &|_| {
-            Err(WindowError::NoWindow("no display".to_owned()))
-        })
-    }
-
-    fn run_until(
-        &self,
-        args: &[&str],
-        interrupt_at: Option<&'static str>,
-        open_window: &dyn Fn(WindowOptions) -> Result<(), WindowError>,
-    ) -> Ran {
-        let start_engine: EngineFactory = Arc::new(|config, waker| {
-            let engine = Engine::start(config, waker)?;
-            Ok(Box::new(engine) as Box<dyn EngineClient>)
-        });
-        let mut out = Stream {
-            text: Vec::new(),
-            interrupt_at: interrupt_at.map(|word| (word, Arc::clone(&self.signal))),
-        };
-        let mut err = Stream {
-            text: Vec::new(),
-            interrupt_at: None,
-        };
-        let variable = |name: &str| match name {
-            "PENTIMENTO_LIBRARY" => Some(self.path("gallery").into_os_string()),
-            "PENTIMENTO_DATA" => Some(self.path("data").into_os_string()),
-            _ => None,
-        };
-        let code = cli::run(
-            args.iter().map(OsString::from),
-            &mut Context {
-                out: &mut out,
-                err: &mut err,
-                err_is_terminal: false,
-                signal: Arc::clone(&self.signal),
-                catch_interrupts: &|_| (),
-                start_engine,
-                open_window,
-                variable: &variable,
-            },
-        );
-        Ran {
-            code,
-            out: String::from_utf8(out.text).expect("UTF-8"),
-            err: String::from_utf8(err.text).expect("UTF-8"),
-        }
-    }
-
-    /// Runs what must fail with that code and all these words on the error stream.
-    fn refuses(&self, code: u8, args: &[&str], words: &[&str]) {
-        let ran = self.run(args);
-        assert_eq!(ran.code, code, "{args:?}: {ran:?}");
-        for word in words {
-            assert!(
-                ran.err.contains(word),
-                "{args:?}: no “{word}” in {}",
-                ran.err
-            );
-        }
-        assert!(ran.out.is_empty(), "{args:?}: {}", ran.out);
-    }
-
-    /// Runs what must work and returns the files it names.
-    fn makes(&self, args: &[&str]) -> Vec<PathBuf> {
-        let ran = self.run(args);
-        assert_eq!(ran.code, 0, "{args:?}: {ran:?}");
-        ran.out.lines().map(PathBuf::from).collect()
-    }
-}
-
-/// A short job: two steps.
-const QUICK: [&str; 7] = [
-    "render",
-    "--prompt",
-    "a red apple, 3d",
-    "--steps",
-    "2",
-    "--seed",
-    "5",
-];
-
-fn quick<'a>(more: &[&'a str]) -> Vec<&'a str> {
-    [&QUICK[..], more].concat()
-}
+use crate::machine::{Machine, quick};
 
 #[test]
 fn wrong_lines_say_what_is_wrong_and_exit_with_2() {
@@ -195,6 +28,14 @@ fn wrong_lines_say_what_is_wrong_and_exit_with_2() {
         (
             &["render", "--prompt", "a", "--size", "big"],
             "such as 512x512",
+        ),
+        (
+            &["render", "--prompt", "a", "--sigmas", "14,x"],
+            "such as 14.6,2.5,0.4,0",
+        ),
+        (
+            &["render", "--prompt", "a", "--step-noise", "white"],
+            "not one of fresh, brownian",
         ),
         (
             &["render", "--prompt", "a", "--precision", "f64"],
@@ -264,6 +105,12 @@ fn wrong_values_name_their_option_and_range() {
             "magic",
             "--schedule: “magic” is not known; choose one of",
         ),
+        (
+            "--sigmas",
+            "1,2",
+            "--sigmas: 1 is followed by 2: they must fall",
+        ),
+        ("--rho", "0", "--rho: 0 is outside of 0.1 to 100"),
         ("--batch", "0", "--batch: 0 is outside of 1 to 1000"),
         ("--model", "nothing", "no model called “nothing”"),
         ("--device", "abacus", "abacus"),

@@ -8,5 +8,7 @@
 )]
 
 mod cli;
+mod cli_knobs;
 mod library;
+mod machine;
 mod models;

@@ -1,5 +1,5 @@
-//! Loads what the reference's schedulers did: `fixtures/samplers`, shared by the tests of schedules
-//! and samplers.
+//! Loads what the reference's schedulers did: `fixtures/samplers`, and beside it `fixtures/k_diffusion`,
+//! shared by the tests of schedules and samplers.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -44,22 +44,23 @@ pub(crate) const SAMPLERS: [&str; 7] = [
 /// Schedules of the fixtures.
 pub(crate) const SCHEDULES: [&str; 5] = ["model", "karras", "exponential", "simple", "sgm_uniform"];
 
-/// A file of the fixture's folder.
-fn file(name: &str) -> PathBuf {
+/// A file of a fixture's folder.
+pub(crate) fn file(folder: &str, name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("fixtures/samplers")
+        .join("fixtures")
+        .join(folder)
         .join(name)
 }
 
 /// `configs.json`, read.
 pub(crate) fn about() -> About {
-    let text = std::fs::read_to_string(file("configs.json")).expect("fixture");
+    let text = std::fs::read_to_string(file("samplers", "configs.json")).expect("fixture");
     serde_json::from_str(&text).expect("valid fixture")
 }
 
 /// The f32 tensors of a fixture file, by name.
-pub(crate) fn tensors(name: &str) -> BTreeMap<String, Vec<f32>> {
-    let bytes = std::fs::read(file(name)).expect("fixture");
+pub(crate) fn tensors(folder: &str, name: &str) -> BTreeMap<String, Vec<f32>> {
+    let bytes = std::fs::read(file(folder, name)).expect("fixture");
     let tensors = SafeTensors::deserialize(&bytes).expect("valid fixture");
     let values = |data: &[u8]| -> Vec<f32> {
         let words = data.chunks_exact(4);
@@ -77,17 +78,22 @@ impl About {
     /// The noise tables of all configs, by name.
     pub(crate) fn tables(&self) -> Vec<(&str, NoiseTable)> {
         let parse = |(name, text): (&'_ String, &String)| {
-            let path = PathBuf::from(format!("{name}/scheduler_config.json"));
             let rules = if name.starts_with("pipeline") {
                 PipelineRules::StableDiffusion
             } else {
                 PipelineRules::AsWritten
             };
-            NoiseTable::parse(&path, text, rules).expect("supported")
+            table(name, text, rules)
         };
         let named = self.configs.iter();
         named
             .map(|entry| (entry.0.as_str(), parse(entry)))
             .collect()
     }
+}
+
+/// The noise table of a config that is called `name`.
+pub(crate) fn table(name: &str, text: &str, rules: PipelineRules) -> NoiseTable {
+    let path = PathBuf::from(format!("{name}/scheduler_config.json"));
+    NoiseTable::parse(&path, text, rules).expect("supported")
 }

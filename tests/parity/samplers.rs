@@ -7,7 +7,7 @@ use pentimento_engine::error::Result;
 use pentimento_engine::guidance::predicted_x0;
 use pentimento_engine::latent::Latents;
 use pentimento_engine::noise::{NoiseSource, source};
-use pentimento_engine::recipe::NoiseKind;
+use pentimento_engine::recipe::{Knobs, NoiseKind};
 use pentimento_engine::samplers::{self, Trajectory, trajectory};
 use pentimento_engine::schedules::{self, NoiseTable, Prediction};
 
@@ -15,12 +15,12 @@ use crate::runs::{About, SAMPLERS, SCHEDULES, about, tensors};
 
 const SHAPE: [usize; 4] = [1, 1, 4, 4];
 
-fn latents(values: Vec<f32>) -> Latents {
+pub(crate) fn latents(values: Vec<f32>) -> Latents {
     Latents::from_values(values, SHAPE, &Device::Cpu).expect("sixteen values")
 }
 
 /// The formula in place of the network; it stands in the fixture's script, too.
-struct Formula(Prediction);
+pub(crate) struct Formula(pub(crate) Prediction);
 
 impl Denoiser for Formula {
     fn denoise(&mut self, at: &Latents, level: &Level) -> Result<Latents> {
@@ -60,7 +60,7 @@ impl Observer for Blend {
     }
 }
 
-fn known() -> Latents {
+pub(crate) fn known() -> Latents {
     latents((0..16).map(|i| (0.7 * i as f32).sin()).collect())
 }
 
@@ -123,7 +123,8 @@ fn compare(about: &About, key: [&str; 3], table: &NoiseTable, rows: &[f32]) -> u
             assert!(no_step || lacking, "{place}: no reference");
             continue;
         }
-        let planned = trajectory(spec, rule, table, steps, mode.strength).expect("plan");
+        let knobs = Knobs::default();
+        let planned = trajectory(spec, rule, table, steps, mode.strength, &knobs).expect("plan");
         let got = run(sampler, table, &planned, &mode.name).expect("run");
         assert!(
             got.iter().all(|value| value.is_finite()),
@@ -146,7 +147,7 @@ fn compare(about: &About, key: [&str; 3], table: &NoiseTable, rows: &[f32]) -> u
 #[test]
 fn runs_end_where_the_reference_ends() {
     let about = about();
-    let reference = tensors("runs.safetensors");
+    let reference = tensors("samplers", "runs.safetensors");
     let mut compared = 0;
     for (config, table) in about.tables() {
         for sampler in SAMPLERS {

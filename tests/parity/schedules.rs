@@ -1,6 +1,7 @@
 //! Noise levels and timesteps against the scheduler classes of diffusers, and against the definitions
 //! of k-diffusion and ComfyUI where diffusers has no such schedule.
 
+use pentimento_engine::recipe::Knobs;
 use pentimento_engine::samplers::{self, trajectory};
 use pentimento_engine::schedules;
 
@@ -26,7 +27,7 @@ const TIMESTEP_TOLERANCE: f64 = 1e-3;
 #[test]
 fn levels_are_those_of_the_reference() {
     let about = about();
-    let reference = tensors("levels.safetensors");
+    let reference = tensors("samplers", "levels.safetensors");
     let mut compared = 0;
     for (name, table) in about.tables() {
         for sampler in SAMPLERS.into_iter().filter(|id| *id != "dpmpp_2m_sde") {
@@ -42,8 +43,9 @@ fn levels_are_those_of_the_reference() {
                     schedules::find(schedule).expect("schedule"),
                 );
                 let mut at = 0;
+                let knobs = Knobs::default();
                 for &steps in &about.level_steps {
-                    let planned = match trajectory(spec, rule, &table, steps, 1.0) {
+                    let planned = match trajectory(spec, rule, &table, steps, 1.0, &knobs) {
                         Ok(planned) => planned,
                         // LCM's own schedule ends at the steps it was distilled at; the reference has
                         // no entry beyond either, for any schedule.

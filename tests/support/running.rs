@@ -10,7 +10,8 @@ use pentimento_engine::error::EngineError;
 use pentimento_engine::event::{Event, JobId};
 use pentimento_engine::raster::Picture;
 use pentimento_engine::recipe::{
-    ModelRef, NoiseKind, PROMPT_REVISION, Precision, RECIPE_VERSION, Recipe, SAMPLER_REVISION,
+    Knobs, ModelRef, NoiseKind, PROMPT_REVISION, Precision, RECIPE_VERSION, Recipe,
+    SAMPLER_REVISION,
 };
 use tempfile::TempDir;
 
@@ -208,6 +209,7 @@ pub fn recipe(model: &str) -> Recipe {
         guidance_rescale: 0.0,
         sampler: "ddim".to_owned(),
         schedule: "model".to_owned(),
+        knobs: Knobs::default(),
         noise_source: NoiseKind::TorchCpu,
         precision: Precision::F32,
         start: None,

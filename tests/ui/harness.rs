@@ -137,7 +137,7 @@ pub(crate) fn save_pictures(root: &Path, prompts: &[&str]) -> Vec<PathBuf> {
 /// A recipe in which no control has the value it starts with.
 pub(crate) fn recipe(prompt: &str, seed: u64) -> Recipe {
     serde_json::from_value(serde_json::json!({
-        "version": {"major": 1, "minor": 0},
+        "version": {"major": 1, "minor": 1},
         "model": {"id": "large"},
         "prompt": prompt,
         "negative_prompt": "fog",
@@ -149,6 +149,7 @@ pub(crate) fn recipe(prompt: &str, seed: u64) -> Recipe {
         "guidance_rescale": 0.3,
         "sampler": "euler_a",
         "schedule": "karras",
+        "knobs": {"eta": 0.4, "s_noise": 1.1, "rho": 5.0},
         "noise_source": "philox",
         "precision": "f32",
     }))

@@ -10,6 +10,7 @@ mod canvas;
 mod gallery;
 mod generate;
 mod harness;
+mod knobs;
 mod recipe;
 mod seed;
 mod sizes;

@@ -5,6 +5,7 @@
 mod args;
 mod help;
 mod job;
+mod knobs;
 mod model_choice;
 mod models;
 mod overrides;
@@ -190,6 +191,13 @@ fn worded(error: &EngineError) -> String {
         "guidance_rescale" => "--guidance-rescale",
         "noise_source" => "--noise-source",
         "count" => "--batch",
+        "knobs.eta" => "--eta",
+        "knobs.s_churn" => "--s-churn",
+        "knobs.s_tmin" => "--s-tmin",
+        "knobs.s_tmax" => "--s-tmax",
+        "knobs.s_noise" => "--s-noise",
+        "knobs.rho" => "--rho",
+        "knobs.sigmas" => "--sigmas",
         "start.picture" => "--init",
         "start.strength" => "--strength",
         "start.inpaint.mask" => "--mask",

@@ -4,6 +4,7 @@ use pentimento_engine::recipe::{
     Inpaint, InpaintArea, MaskedContent, NoiseKind, Precision, Recipe,
 };
 
+use super::knobs::Knobs;
 use super::{Args, Failure};
 
 /// Surroundings of an only-masked area when none are given, as in A1111.
@@ -24,6 +25,7 @@ pub(super) struct Overrides {
     seed: Option<u64>,
     sampler: Option<String>,
     schedule: Option<String>,
+    knobs: Knobs,
     noise_source: Option<NoiseKind>,
     precision: Option<Precision>,
     pub(super) strength: Option<f64>,
@@ -47,6 +49,7 @@ impl Overrides {
             seed: args.number("seed", "a whole number from 0 to 18446744073709551615")?,
             sampler: text("sampler")?,
             schedule: text("schedule")?,
+            knobs: Knobs::read(args)?,
             noise_source: args.choice(
                 "noise-source",
                 &[
@@ -79,7 +82,10 @@ impl Overrides {
     }
 
     /// Puts the plain fields into a recipe.
-    pub(super) fn apply(&self, recipe: &mut Recipe) {
+    ///
+    /// # Errors
+    /// [`Failure::Usage`] for a knob that the recipe's sampler does not have.
+    pub(super) fn apply(&self, recipe: &mut Recipe) -> Result<(), Failure> {
         fn put<T: Clone>(slot: &mut T, value: &Option<T>) {
             if let Some(value) = value {
                 slot.clone_from(value);
@@ -93,8 +99,18 @@ impl Overrides {
         put(&mut recipe.seed, &self.seed);
         put(&mut recipe.sampler, &self.sampler);
         put(&mut recipe.schedule, &self.schedule);
+        if self.knobs.type_levels() && (self.schedule.is_some() || self.steps.is_some()) {
+            return Err(Failure::usage(
+                "--sigmas takes the place of --schedule and --steps; leave those out",
+            ));
+        }
+        if self.schedule.is_some() || self.steps.is_some() {
+            // Levels that the recipe's file had typed.
+            recipe.knobs.sigmas.clear();
+        }
         put(&mut recipe.noise_source, &self.noise_source);
         put(&mut recipe.precision, &self.precision);
+        self.knobs.apply(recipe)
     }
 
     /// Puts the inpainting options into a recipe's.

@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 use std::path::Path;
 
-use pentimento_engine::recipe::{InpaintArea, Outcome, Recipe, Record};
+use pentimento_engine::recipe::{InpaintArea, Knobs, Outcome, Recipe, Record};
 
 use super::args::switch;
 use super::recipe_file::{Loaded, load_recipe};
@@ -63,7 +63,10 @@ fn print(out: &mut dyn Write, record: &Record) -> io::Result<()> {
     };
     line("guidance", format!("{}{rescale}", recipe.guidance))?;
     line("sampler", recipe.sampler.clone())?;
-    line("schedule", recipe.schedule.clone())?;
+    line("schedule", schedule_text(recipe))?;
+    if let Some(text) = knobs_text(recipe) {
+        line("knobs", text)?;
+    }
     line("noise", word(&recipe.noise_source))?;
     line("precision", word(&recipe.precision))?;
     if let Some(text) = start_text(recipe) {
@@ -76,6 +79,30 @@ fn print(out: &mut dyn Write, record: &Record) -> io::Result<()> {
         line("note", warning.clone())?;
     }
     Ok(())
+}
+
+/// The schedule, or the levels that were typed in its place.
+fn schedule_text(recipe: &Recipe) -> String {
+    if recipe.knobs.sigmas.is_empty() {
+        return recipe.schedule.clone();
+    }
+    let sigmas: Vec<String> = recipe.knobs.sigmas.iter().map(f64::to_string).collect();
+    format!("sigmas {}", sigmas.join(" "))
+}
+
+/// The knobs away from their rest, as in the JSON form; typed levels are the schedule's.
+fn knobs_text(recipe: &Recipe) -> Option<String> {
+    let knobs = Knobs {
+        sigmas: Vec::new(),
+        ..recipe.knobs.clone()
+    };
+    let value = serde_json::to_value(knobs).ok()?;
+    let parts = value.as_object()?.iter().map(|(name, value)| match value {
+        serde_json::Value::String(word) => format!("{name} {word}"),
+        number => format!("{name} {number}"),
+    });
+    let parts: Vec<String> = parts.collect();
+    (!parts.is_empty()).then(|| parts.join(", "))
 }
 
 /// A setting's word as in the JSON form.

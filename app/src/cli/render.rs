@@ -8,6 +8,7 @@ use pentimento_engine::samplers::SAMPLERS;
 use pentimento_engine::schedules::SCHEDULES;
 
 use super::args::{switch, value};
+use super::knobs::KNOBS;
 use super::session::{ENGINE, Session, config};
 use super::{Args, Command, Context, Failure, Opt, help, job, request};
 
@@ -116,6 +117,7 @@ pub(super) const COMMAND: Command = Command {
     about: "Make pictures without a window.",
     groups: &[
         ("Picture", PICTURE),
+        ("Sampler and schedule", KNOBS),
         ("Start picture", START),
         ("Output", OUTPUT),
         ("Engine", ENGINE),

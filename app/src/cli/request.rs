@@ -10,7 +10,7 @@ use pentimento_engine::client::{Blob, Request, SaveTo};
 use pentimento_engine::error::EngineError;
 use pentimento_engine::raster::{Mask, Picture, load_mask, load_picture};
 use pentimento_engine::recipe::{
-    Inpaint, InpaintArea, MaskedContent, ModelRef, NoiseKind, PROMPT_REVISION, Precision,
+    Inpaint, InpaintArea, Knobs, MaskedContent, ModelRef, NoiseKind, PROMPT_REVISION, Precision,
     RECIPE_VERSION, Recipe, SAMPLER_REVISION, Start,
 };
 
@@ -39,6 +39,7 @@ pub(super) fn from_defaults(model: &ModelInfo) -> Recipe {
         guidance_rescale: 0.0,
         sampler: model.defaults.sampler.clone(),
         schedule: model.defaults.schedule.clone(),
+        knobs: Knobs::of_new_recipes(),
         noise_source: NoiseKind::default(),
         precision: Precision::default(),
         start: None,
@@ -166,7 +167,7 @@ impl Draft {
                 sha256: model.sha256.clone(),
             };
         }
-        self.overrides.apply(&mut recipe);
+        self.overrides.apply(&mut recipe)?;
         let mut blobs = Vec::new();
         self.start(&mut recipe, &mut blobs, library_dir)?;
         let request = Request {

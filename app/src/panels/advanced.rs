@@ -1,10 +1,11 @@
-//! Rarely used controls: guidance rescale, noise source, precision.
+//! Rarely used controls: guidance rescale, knobs of sampler and schedule, noise source, precision.
 
 use egui::Ui;
 use egui_material_icons::icons;
 use pentimento_engine::recipe::{NoiseKind, Precision};
 
 use super::PanelCx;
+use super::knobs::knobs_ui;
 use crate::command::Command;
 use crate::studio::draft::DraftEdit;
 use crate::text::t;
@@ -55,6 +56,7 @@ fn body_ui(ui: &mut Ui, cx: &mut PanelCx<'_>) {
         0.05,
     )
     .on_hover_text(t("guidance-rescale-tip"));
+    knobs_ui(ui, &mut sampling);
     ui.label(theme::muted(ui, t("noise")).size(12.5))
         .on_hover_text(t("noise-tip"));
     widgets::segmented_ui(

@@ -7,6 +7,7 @@ mod controls;
 mod gallery;
 mod generate;
 mod help;
+mod knobs;
 mod menu_bar;
 mod model;
 mod notices;

@@ -23,9 +23,15 @@ pub(super) fn sampling_ui(ui: &mut Ui, cx: &mut PanelCx<'_>) {
             reset = widgets::icon_button_ui(ui, info.icon, info.label(), enabled).clicked();
         },
         |ui| {
-            let mut steps = f64::from(sampling.steps);
-            widgets::slider_ui(ui, t("steps"), &mut steps, 1.0..=60.0, 1.0..=1000.0, 1.0);
-            sampling.steps = steps.round() as u32;
+            // Levels typed by hand decide both.
+            let typed = !sampling.knobs.sigmas.is_empty();
+            ui.add_enabled_ui(!typed, |ui| {
+                let mut steps = f64::from(sampling.run_steps());
+                widgets::slider_ui(ui, t("steps"), &mut steps, 1.0..=60.0, 1.0..=1000.0, 1.0);
+                if !typed {
+                    sampling.steps = steps.round() as u32;
+                }
+            });
             let guidance = &mut sampling.guidance;
             widgets::slider_ui(ui, t("guidance"), guidance, 1.0..=20.0, 0.0..=100.0, 0.1)
                 .on_hover_text(t("guidance-tip"));
@@ -35,12 +41,14 @@ pub(super) fn sampling_ui(ui: &mut Ui, cx: &mut PanelCx<'_>) {
                 &mut sampling.sampler,
                 &studio.catalog.samplers,
             );
-            choices_ui(
-                ui,
-                t("schedule"),
-                &mut sampling.schedule,
-                &studio.catalog.schedules,
-            );
+            ui.add_enabled_ui(!typed, |ui| {
+                choices_ui(
+                    ui,
+                    t("schedule"),
+                    &mut sampling.schedule,
+                    &studio.catalog.schedules,
+                );
+            });
         },
     );
     if reset {

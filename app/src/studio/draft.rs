@@ -2,9 +2,10 @@
 
 use pentimento_engine::catalog::{Catalog, ModelInfo};
 use pentimento_engine::recipe::{
-    InpaintArea, MaskedContent, ModelRef, NoiseKind, PROMPT_REVISION, Precision, RECIPE_VERSION,
-    Recipe, SAMPLER_REVISION,
+    InpaintArea, Knobs, MaskedContent, ModelRef, NoiseKind, PROMPT_REVISION, Precision,
+    RECIPE_VERSION, Recipe, SAMPLER_REVISION,
 };
+use pentimento_engine::samplers::{self, Uses};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -51,6 +52,8 @@ pub struct Sampling {
     pub sampler: String,
     /// Schedule id.
     pub schedule: String,
+    /// Knobs of sampler and schedule; those that the sampler does not use wait for one that does.
+    pub knobs: Knobs,
     /// Which generator draws the noise.
     pub noise_source: NoiseKind,
     /// Arithmetic.
@@ -65,9 +68,27 @@ impl Default for Sampling {
             guidance_rescale: 0.0,
             sampler: String::new(),
             schedule: String::new(),
+            knobs: Knobs::of_new_recipes(),
             noise_source: NoiseKind::default(),
             precision: Precision::default(),
         }
+    }
+}
+
+impl Sampling {
+    /// The knobs that the chosen sampler uses.
+    pub fn uses(&self) -> Uses {
+        samplers::find(&self.sampler).map_or(Uses::NOTHING, |sampler| sampler.uses)
+    }
+
+    fn used_knobs(&self) -> Knobs {
+        self.knobs.used_by(&self.uses())
+    }
+
+    /// Steps of a run: those set, or as many as levels are typed.
+    pub fn run_steps(&self) -> u32 {
+        let typed = self.knobs.typed_steps();
+        typed.map_or(self.steps, |steps| u32::try_from(steps).unwrap_or(u32::MAX))
     }
 }
 
@@ -198,6 +219,13 @@ impl Draft {
         self.sampling.steps = self.sampling.steps.clamp(1, 1000);
         self.sampling.guidance = clamp(self.sampling.guidance, 0.0, 100.0, 7.0);
         self.sampling.guidance_rescale = clamp(self.sampling.guidance_rescale, 0.0, 1.0, 0.0);
+        let knobs = &mut self.sampling.knobs;
+        knobs.eta = knobs.eta.map(|eta| clamp(eta, 0.0, 1.0, 0.0));
+        knobs.s_churn = clamp(knobs.s_churn, 0.0, 100.0, 0.0);
+        knobs.s_tmin = clamp(knobs.s_tmin, 0.0, 1000.0, 0.0);
+        knobs.s_tmax = knobs.s_tmax.map(|most| clamp(most, 0.0, 1000.0, 1000.0));
+        knobs.s_noise = clamp(knobs.s_noise, 0.0, 2.0, 1.0);
+        knobs.rho = knobs.rho.map(|rho| clamp(rho, 0.1, 100.0, 7.0));
         self.start.strength = clamp(self.start.strength, 0.01, 1.0, 0.75);
         self.start.blur_px = self.start.blur_px.min(64);
         self.start.padding_px = self.start.padding_px.min(256);
@@ -220,6 +248,7 @@ impl Draft {
         self.sampling.guidance_rescale = 0.0;
         self.sampling.sampler = defaults.sampler;
         self.sampling.schedule = defaults.schedule;
+        self.sampling.knobs = Knobs::of_new_recipes();
         self.size_px = native_px;
     }
 
@@ -252,11 +281,12 @@ impl Draft {
             width_px: self.size_px[0],
             height_px: self.size_px[1],
             seed,
-            steps: self.sampling.steps,
+            steps: self.sampling.run_steps(),
             guidance: self.sampling.guidance,
             guidance_rescale: self.sampling.guidance_rescale,
             sampler: self.sampling.sampler.clone(),
             schedule: self.sampling.schedule.clone(),
+            knobs: self.sampling.used_knobs(),
             noise_source: self.sampling.noise_source,
             precision: self.sampling.precision,
             start: None,
@@ -278,6 +308,7 @@ impl Draft {
             guidance_rescale: recipe.guidance_rescale,
             sampler: recipe.sampler,
             schedule: recipe.schedule,
+            knobs: recipe.knobs,
             noise_source: recipe.noise_source,
             precision: recipe.precision,
         };

@@ -2,8 +2,9 @@
 
 use egui::{Label, Ui};
 use pentimento_engine::catalog::{Catalog, Choice};
-use pentimento_engine::recipe::{InpaintArea, MaskedContent, NoiseKind, Precision, Record};
+use pentimento_engine::recipe::{InpaintArea, Knobs, MaskedContent, NoiseKind, Precision, Record};
 
+use super::numbers::joined;
 use super::progress::duration_text;
 use crate::text::{t, t_args};
 use crate::theme;
@@ -37,6 +38,7 @@ pub fn recipe_rows(
         (t("sampler"), label(&catalog.samplers, &recipe.sampler)),
         (t("schedule"), label(&catalog.schedules, &recipe.schedule)),
     ]);
+    rows.extend(knob_rows(&recipe.knobs));
     if let Some(start) = &recipe.start {
         rows.push((t("strength"), number(start.strength)));
         if let Some(inpaint) = &start.inpaint {
@@ -54,6 +56,31 @@ pub fn recipe_rows(
     ]);
     rows.extend(outcome_rows(record));
     rows.extend(notes.iter().map(|note| (t("note"), note.clone())));
+    rows
+}
+
+/// The knobs away from their rest.
+fn knob_rows(knobs: &Knobs) -> Vec<(&'static str, String)> {
+    let rest = Knobs::default();
+    let mut rows = Vec::new();
+    for (key, value, at_rest) in [
+        ("eta", knobs.eta, rest.eta),
+        ("s-churn", Some(knobs.s_churn), Some(rest.s_churn)),
+        ("s-tmin", Some(knobs.s_tmin), Some(rest.s_tmin)),
+        ("s-tmax", knobs.s_tmax, rest.s_tmax),
+        ("s-noise", Some(knobs.s_noise), Some(rest.s_noise)),
+        ("rho", knobs.rho, rest.rho),
+    ] {
+        if let Some(value) = value.filter(|_| value != at_rest) {
+            rows.push((t(key), number(value)));
+        }
+    }
+    if knobs.step_noise != rest.step_noise {
+        rows.push((t("step-noise"), t("step-noise-brownian").to_owned()));
+    }
+    if !knobs.sigmas.is_empty() {
+        rows.push((t("sigmas"), joined(&knobs.sigmas)));
+    }
     rows
 }
 

@@ -183,7 +183,7 @@ fn describe(id: &str, family: &FamilySpec, facts: &ModelFacts, sidecar: Sidecar)
         .filter(known)
         .unwrap_or_else(|| facts.noise.default_sampler().to_owned());
     // Consistency models make their picture in a few steps, and take the scale as an input.
-    let few_steps = sampler == "lcm";
+    let few_steps = matches!(sampler.as_str(), "lcm" | "tcd");
     ModelInfo {
         id: id.to_owned(),
         name: sidecar.name.unwrap_or_else(|| id.to_owned()),

@@ -21,11 +21,11 @@ use crate::families::model::{Conditioning, Model};
 use crate::guidance::Guidance;
 use crate::latent::Latents;
 use crate::nn::{Act, release};
-use crate::noise;
+use crate::noise::{self, NoiseSource};
 use crate::preview::{LinearMap, Previewer};
 use crate::raster::{Mask, Picture};
-use crate::recipe::Recipe;
-use crate::samplers::{self, Trajectory, trajectory};
+use crate::recipe::{Recipe, StepNoise};
+use crate::samplers::{self, SamplerSpec, Trajectory, trajectory};
 use crate::schedules;
 use denoise::{GuidedDenoiser, RunObserver};
 use start::Start;
@@ -81,7 +81,30 @@ pub fn plan(recipe: &Recipe, table: &schedules::NoiseTable) -> Result<Trajectory
     let sampler = samplers::find(&recipe.sampler)?;
     let schedule = schedules::find(&recipe.schedule)?;
     let strength = recipe.start.as_ref().map_or(1.0, |start| start.strength);
-    trajectory(sampler, schedule, table, recipe.steps as usize, strength)
+    trajectory(
+        sampler,
+        schedule,
+        table,
+        recipe.steps as usize,
+        strength,
+        &recipe.knobs,
+    )
+}
+
+/// The recipe's noise: one stream, with a Brownian path beside it where recipe and sampler want one.
+fn noise_source(
+    recipe: &Recipe,
+    sampler: &SamplerSpec,
+    trajectory: &Trajectory,
+) -> Box<dyn NoiseSource + Send> {
+    let (kind, seed) = (recipe.noise_source, recipe.seed);
+    match recipe.knobs.step_noise {
+        StepNoise::Brownian if sampler.uses.brownian => {
+            let (smallest, largest) = trajectory.sigma_range();
+            noise::brownian(kind, seed, smallest, largest)
+        }
+        StepNoise::Brownian | StepNoise::Fresh => noise::source(kind, seed),
+    }
 }
 
 /// Makes one picture.
@@ -96,7 +119,7 @@ pub fn render(
     let facts = inputs.model.facts();
     let trajectory = plan(recipe, &facts.noise)?;
     let sampler = samplers::find(&recipe.sampler)?;
-    let mut noise = noise::source(recipe.noise_source, recipe.seed);
+    let mut noise = noise_source(recipe, sampler, &trajectory);
 
     if inputs.start.is_some() {
         listener.on_stage(Stage::EncodingPicture);

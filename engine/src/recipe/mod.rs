@@ -4,6 +4,7 @@
 
 pub mod dialects;
 mod json;
+mod knobs;
 mod metadata;
 mod png_text;
 #[cfg(test)]
@@ -17,6 +18,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 pub use json::MAX_JSON_BYTES;
+pub use knobs::Knobs;
 pub(crate) use metadata::peek_png;
 pub use metadata::{
     Dialect, FoundRecord, PARAMETERS_KEYWORD, RECORD_KEYWORD, encode_png_with_record, read_record,
@@ -25,7 +27,7 @@ pub use metadata::{
 
 /// Version of the format this build writes. A newer major version is refused with its reason;
 /// unknown fields of any version survive re-saving (they stay in [`Recipe::unknown`]).
-pub const RECIPE_VERSION: Version = Version { major: 1, minor: 0 };
+pub const RECIPE_VERSION: Version = Version { major: 1, minor: 1 };
 
 /// Revision of the samplers' arithmetic: raised when the same recipe would give other pixels.
 pub const SAMPLER_REVISION: u32 = 1;
@@ -71,6 +73,9 @@ pub struct Recipe {
     pub sampler: String,
     /// Schedule id, one of `schedules::SCHEDULES`.
     pub schedule: String,
+    /// Knobs of sampler and schedule.
+    #[serde(default)]
+    pub knobs: Knobs,
     /// Which generator draws the noise.
     #[serde(default)]
     pub noise_source: NoiseKind,
@@ -176,6 +181,24 @@ pub enum NoiseKind {
     TorchCpu,
     /// Philox, as torch on CUDA (A1111's default and its “NV” source).
     Philox,
+}
+
+/// Where the fresh noise of SDE samplers comes from.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StepNoise {
+    /// Drawn step by step from the recipe's generator, as diffusers does.
+    #[default]
+    Fresh,
+    /// Increments of one Brownian path that the seed decides, as k-diffusion, A1111 and ComfyUI: where
+    /// two runs visit the same levels they meet the same noise, so more steps refine the picture.
+    Brownian,
+}
+
+impl StepNoise {
+    fn is_fresh(&self) -> bool {
+        *self == Self::Fresh
+    }
 }
 
 /// Arithmetic of the networks.

@@ -23,6 +23,7 @@ pub(super) fn recipe() -> Recipe {
         guidance_rescale: 0.7,
         sampler: "dpmpp_2m".to_owned(),
         schedule: "karras".to_owned(),
+        knobs: Knobs::default(),
         noise_source: NoiseKind::TorchCpu,
         precision: Precision::F32,
         start: Some(Start {
@@ -93,6 +94,31 @@ fn json_round_trip_keeps_everything() {
 }
 
 #[test]
+fn knobs_at_rest_take_no_room_and_typed_levels_set_the_steps() {
+    let value: Value = serde_json::from_str(&recipe().to_json()).unwrap();
+    assert_eq!(value["knobs"], serde_json::json!({}));
+    let mut older = value;
+    older.as_object_mut().unwrap().remove("knobs");
+    assert_eq!(Recipe::from_json(&older.to_string()).unwrap(), recipe());
+
+    let mut turned = recipe();
+    turned.steps = 2;
+    turned.start = None;
+    turned.knobs = Knobs {
+        eta: Some(0.25),
+        s_churn: 3.0,
+        s_tmin: 0.1,
+        s_tmax: Some(10.0),
+        s_noise: 1.003,
+        rho: Some(4.0),
+        step_noise: StepNoise::Brownian,
+        sigmas: vec![14.6, 2.0, 0.0],
+    };
+    assert_eq!(Recipe::from_json(&turned.to_json()).unwrap(), turned);
+    assert_eq!(fields(&turned), Vec::<String>::new());
+}
+
+#[test]
 fn unknown_fields_survive_at_every_depth() {
     let mut value: Value = serde_json::from_str(&recipe().to_json()).unwrap();
     value["version"]["minor"] = 9.into();
@@ -100,6 +126,7 @@ fn unknown_fields_survive_at_every_depth() {
     value["start"]["resize"] = "crop".into();
     value["start"]["inpaint"]["soft"] = serde_json::json!({"edge": 3});
     value["model"]["vae"] = "other".into();
+    value["knobs"]["curl"] = 0.5.into();
     let opened = Recipe::from_json(&value.to_string()).unwrap();
     let saved: Value = serde_json::from_str(&opened.to_json()).unwrap();
     assert_eq!(saved, value);
@@ -165,6 +192,19 @@ fn every_field_is_checked() {
         ("guidance_rescale", |r| r.guidance_rescale = 1.01),
         ("sampler", |r| r.sampler = "Euler".to_owned()),
         ("schedule", |r| r.schedule = String::new()),
+        ("knobs.eta", |r| r.knobs.eta = Some(1.01)),
+        ("knobs.eta", |r| r.knobs.eta = Some(f64::NAN)),
+        ("knobs.s_churn", |r| r.knobs.s_churn = -1.0),
+        ("knobs.s_tmin", |r| r.knobs.s_tmin = f64::INFINITY),
+        ("knobs.s_tmax", |r| r.knobs.s_tmax = Some(-1.0)),
+        ("knobs.s_noise", |r| r.knobs.s_noise = 2.01),
+        ("knobs.rho", |r| r.knobs.rho = Some(0.0)),
+        ("knobs.sigmas", |r| r.knobs.sigmas = vec![0.0]),
+        ("knobs.sigmas", |r| r.knobs.sigmas = vec![3.0, 0.0, 1.0]),
+        ("knobs.sigmas", |r| r.knobs.sigmas = vec![3.0, 3.0]),
+        ("knobs.sigmas", |r| r.knobs.sigmas = vec![3.0, f64::NAN]),
+        ("knobs.sigmas", |r| r.knobs.sigmas = vec![1.0; 1002]),
+        ("steps", |r| r.knobs.sigmas = vec![3.0, 1.0, 0.0]),
     ];
     for (field, spoil) in spoils {
         let mut spoiled = recipe();

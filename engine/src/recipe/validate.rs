@@ -2,7 +2,7 @@
 
 use std::ops::RangeInclusive;
 
-use super::{InpaintArea, RECIPE_VERSION, Recipe, Start};
+use super::{InpaintArea, Knobs, RECIPE_VERSION, Recipe, Start};
 use crate::catalog::Catalog;
 use crate::client::Request;
 use crate::error::{EngineError, Result};
@@ -18,6 +18,16 @@ pub const STEPS: RangeInclusive<u32> = 1..=1000;
 pub const GUIDANCE: RangeInclusive<f64> = 0.0..=100.0;
 /// Guidance rescale.
 pub const GUIDANCE_RESCALE: RangeInclusive<f64> = 0.0..=1.0;
+/// Share of fresh noise.
+pub const ETA: RangeInclusive<f64> = 0.0..=1.0;
+/// Churn.
+pub const S_CHURN: RangeInclusive<f64> = 0.0..=100.0;
+/// Ends of the churned range, as sigma / alpha.
+pub const S_SIGMA: RangeInclusive<f64> = 0.0..=100_000.0;
+/// Factor on fresh noise.
+pub const S_NOISE: RangeInclusive<f64> = 0.0..=2.0;
+/// Bend of the Karras and polyexponential schedules.
+pub const RHO: RangeInclusive<f64> = 0.1..=100.0;
 /// Gaussian blur of a mask, in pixels.
 pub const MASK_BLUR_PX: RangeInclusive<u32> = 0..=64;
 /// Surroundings of a masked area, in pixels.
@@ -71,6 +81,7 @@ impl Recipe {
         problems.range("guidance_rescale", self.guidance_rescale, &GUIDANCE_RESCALE);
         problems.choice("sampler", &self.sampler, SAMPLERS.iter().map(|s| s.id));
         problems.choice("schedule", &self.schedule, SCHEDULES.iter().map(|s| s.id));
+        problems.knobs(&self.knobs, self.steps);
         if let Some(start) = &self.start {
             problems.start(start, self.steps);
         }
@@ -107,6 +118,32 @@ impl Request {
         }
         problems.0
     }
+}
+
+/// What is wrong with levels typed by hand.
+fn typed_problem(sigmas: &[f64]) -> Option<String> {
+    let levels = match sigmas {
+        [levels @ .., 0.0] => levels,
+        levels => levels,
+    };
+    let most = *STEPS.end() as usize;
+    if levels.is_empty() || levels.len() > most {
+        return Some(format!("{} levels; 1 to {most} are needed", levels.len()));
+    }
+    let outside = levels
+        .iter()
+        .find(|sigma| !(**sigma > 0.0 && S_SIGMA.contains(*sigma)));
+    if let Some(sigma) = outside {
+        return Some(format!(
+            "{sigma} is outside of 0 (only as the last) to {}",
+            S_SIGMA.end()
+        ));
+    }
+    let rise = levels.windows(2).find(|pair| pair[0] <= pair[1])?;
+    Some(format!(
+        "{} is followed by {}: they must fall",
+        rise[0], rise[1]
+    ))
 }
 
 fn first(problems: Vec<EngineError>) -> Result<()> {
@@ -149,6 +186,27 @@ impl Problems {
     fn hash(&mut self, field: &str, hash: &str) {
         if !is_sha256_hex(hash) {
             self.add(field, format!("“{hash}” is no SHA-256 in hex"));
+        }
+    }
+
+    fn knobs(&mut self, knobs: &Knobs, steps: u32) {
+        self.range("knobs.eta", knobs.eta.unwrap_or(0.0), &ETA);
+        self.range("knobs.s_churn", knobs.s_churn, &S_CHURN);
+        self.range("knobs.s_tmin", knobs.s_tmin, &S_SIGMA);
+        self.range("knobs.s_tmax", knobs.s_tmax.unwrap_or(0.0), &S_SIGMA);
+        self.range("knobs.s_noise", knobs.s_noise, &S_NOISE);
+        self.range("knobs.rho", knobs.rho.unwrap_or(1.0), &RHO);
+        if let Some(typed) = knobs.typed_steps() {
+            match typed_problem(&knobs.sigmas) {
+                Some(why) => self.add("knobs.sigmas", why),
+                None if typed != steps as usize => {
+                    self.add(
+                        "steps",
+                        format!("{steps}, but the typed sigmas make {typed}"),
+                    );
+                }
+                None => {}
+            }
         }
     }
 

@@ -1,4 +1,4 @@
-//! What DPM-Solver++'s two samplers share: the multistep memory and the choice of order.
+//! What DPM-Solver++'s multistep samplers share: the multistep memory and the choice of order.
 
 use super::{Trajectory, lambda};
 use crate::latent::Latents;

@@ -2,7 +2,7 @@
 //! `DPMSolverMultistepScheduler` with `dpmsolver++`.
 
 use super::dpmpp::{Memory, Stride};
-use super::{SamplerSpec, Trajectory};
+use super::{SamplerSpec, Trajectory, Uses, Walk};
 use crate::denoiser::{Denoiser, Observer};
 use crate::error::Result;
 use crate::latent::Latents;
@@ -14,6 +14,8 @@ pub(super) const SPEC: SamplerSpec = SamplerSpec {
     label: "DPM++ 2M",
     hint: "Good pictures in 15 to 25 steps; a fine default.",
     class: ReferenceClass::DpmMultistep,
+    uses: Uses::NOTHING,
+    walk: Walk::Scheduled,
     sample,
 };
 

@@ -1,8 +1,9 @@
 //! `dpmpp_2m_sde`: the stochastic second-order multistep DPM-Solver++ (Lu et al. 2022, appendix B),
-//! as diffusers' `DPMSolverMultistepScheduler` with `sde-dpmsolver++`.
+//! as diffusers' `DPMSolverMultistepScheduler` with `sde-dpmsolver++` and, with another eta or a
+//! Brownian path, k-diffusion's `sample_dpmpp_2m_sde`.
 
 use super::dpmpp::{Memory, Stride};
-use super::{SamplerSpec, Trajectory, draw};
+use super::{SamplerSpec, Trajectory, Uses, Walk, draw_between};
 use crate::denoiser::{Denoiser, Observer};
 use crate::error::Result;
 use crate::latent::Latents;
@@ -14,6 +15,8 @@ pub(super) const SPEC: SamplerSpec = SamplerSpec {
     label: "DPM++ 2M SDE",
     hint: "Fresh noise in every step: rich detail at 25 steps and more.",
     class: ReferenceClass::DpmMultistep,
+    uses: Uses::SDE,
+    walk: Walk::Scheduled,
     sample,
 };
 
@@ -25,20 +28,23 @@ fn sample(
     observer: &mut dyn Observer,
 ) -> Result<Latents> {
     let mut memory = Memory::default();
+    let eta = trajectory.eta;
     for (index, step) in trajectory.steps().iter().enumerate() {
         let x0 = denoiser.denoise(&latents, &step.from)?;
         // Also drawn where its share is 0, as the reference does.
-        let fresh = draw(noise, &latents)?;
+        let fresh = draw_between(noise, &latents, &step.from, &step.to)?;
         let stride = Stride::of(step);
-        let decay_squared = stride.decay * stride.decay;
-        let keep = step.to.sigma / step.from.sigma * stride.decay;
-        let gain = step.to.alpha * (1.0 - decay_squared);
-        let spread = step.to.sigma * (1.0 - decay_squared).max(0.0).sqrt();
+        let decay_eta = stride.decay.powf(eta);
+        let decay = stride.decay * decay_eta;
+        let keep = step.to.sigma / step.from.sigma * decay_eta;
+        let gain = step.to.alpha * (1.0 - decay);
+        let spread = step.to.sigma * (1.0 - decay_eta * decay_eta).max(0.0).sqrt();
+        let spread = spread * trajectory.knobs.s_noise;
         let moved = match memory.second_order(trajectory, index, &stride) {
             None => Latents::combine(&[(keep, &latents), (gain, &x0), (spread, &fresh)])?,
             Some((before, ratio)) => {
                 let bend = if trajectory.dpm.heun {
-                    step.to.alpha * ((decay_squared - 1.0) / (2.0 * stride.h) + 1.0)
+                    step.to.alpha * ((decay - 1.0) / ((1.0 + eta) * stride.h) + 1.0)
                 } else {
                     0.5 * gain
                 };

@@ -1,7 +1,8 @@
-//! `euler`: Euler's method on the probability-flow ODE (Karras et al. 2022, algorithm 2 without
-//! churn), as diffusers' `EulerDiscreteScheduler`.
+//! `euler`: Euler's method on the probability-flow ODE (Karras et al. 2022, algorithm 2 in its first
+//! order), as diffusers' `EulerDiscreteScheduler`; its churn, where wanted, is k-diffusion's.
 
-use super::{SamplerSpec, Trajectory, move_towards};
+use super::churn::churned;
+use super::{SamplerSpec, Trajectory, Uses, Walk, move_towards};
 use crate::denoiser::{Denoiser, Observer};
 use crate::error::Result;
 use crate::latent::Latents;
@@ -13,6 +14,8 @@ pub(super) const SPEC: SamplerSpec = SamplerSpec {
     label: "Euler",
     hint: "Plain and predictable; the same picture grows sharper with more steps.",
     class: ReferenceClass::Euler,
+    uses: Uses::CHURN,
+    walk: Walk::Scheduled,
     sample,
 };
 
@@ -20,12 +23,13 @@ fn sample(
     denoiser: &mut dyn Denoiser,
     mut latents: Latents,
     trajectory: &Trajectory,
-    _noise: &mut dyn NoiseSource,
+    noise: &mut dyn NoiseSource,
     observer: &mut dyn Observer,
 ) -> Result<Latents> {
     for (index, step) in trajectory.steps().iter().enumerate() {
-        let x0 = denoiser.denoise(&latents, &step.from)?;
-        let moved = move_towards(&latents, &x0, step)?;
+        let (churned, step) = churned(trajectory, step, latents, noise)?;
+        let x0 = denoiser.denoise(&churned, &step.from)?;
+        let moved = move_towards(&churned, &x0, &step)?;
         latents = trajectory.arrive(index, moved, &x0, observer)?;
     }
     Ok(latents)

@@ -1,7 +1,8 @@
 //! `euler_a`: Euler steps that go a bit too far down and add fresh noise to come back up, as
 //! k-diffusion's ancestral sampler and diffusers' `EulerAncestralDiscreteScheduler`.
 
-use super::{SamplerSpec, Trajectory, draw, sigmas_ve};
+use super::ancestral::down_and_up;
+use super::{SamplerSpec, Trajectory, Uses, Walk, draw, sigmas_ve};
 use crate::denoiser::{Denoiser, Observer};
 use crate::error::Result;
 use crate::latent::Latents;
@@ -13,6 +14,8 @@ pub(super) const SPEC: SamplerSpec = SamplerSpec {
     label: "Euler ancestral",
     hint: "Fresh noise in every step: varied and soft, keeps changing with more steps.",
     class: ReferenceClass::EulerAncestral,
+    uses: Uses::ANCESTRAL,
+    walk: Walk::Scheduled,
     sample,
 };
 
@@ -28,20 +31,18 @@ fn sample(
         // Also drawn for the last step, where its share is 0: the reference does, and whoever goes
         // on with the same generator gets the same numbers.
         let fresh = draw(noise, &latents)?;
-        let [of_latents, of_x0, of_noise] = coefficients(step);
+        let [of_latents, of_x0, of_noise] = coefficients(step, trajectory.eta);
+        let of_noise = of_noise * trajectory.knobs.s_noise;
         let moved = Latents::combine(&[(of_latents, &latents), (of_x0, &x0), (of_noise, &fresh)])?;
         latents = trajectory.arrive(index, moved, &x0, observer)?;
     }
     Ok(latents)
 }
 
-/// Coefficients of latents, x0 and fresh noise. In sigma / alpha = s: down to `s_down`, then up by
-/// `s_up`, with `s_down² + s_up² = s'²`.
-fn coefficients(step: &Step) -> [f64; 3] {
+/// Coefficients of latents, x0 and fresh noise.
+fn coefficients(step: &Step, eta: f64) -> [f64; 3] {
     let (from, to) = sigmas_ve(step);
-    let share_kept = (to / from).powi(2);
-    let up = to * (1.0 - share_kept).max(0.0).sqrt();
-    let down = to * share_kept.sqrt();
+    let (down, up) = down_and_up(from, to, eta);
     let alpha = step.to.alpha;
     [
         alpha * down / step.from.sigma,

@@ -1,7 +1,8 @@
 //! `heun`: Heun's second-order method, two network calls a step except the last (Karras et al.
-//! 2022, algorithm 1), as diffusers' `HeunDiscreteScheduler`.
+//! 2022, algorithm 2), as diffusers' `HeunDiscreteScheduler`; its churn, where wanted, is k-diffusion's.
 
-use super::{SamplerSpec, Trajectory, clipped, move_towards, sigmas_ve};
+use super::churn::churned;
+use super::{SamplerSpec, Trajectory, Uses, Walk, clipped, move_towards, sigmas_ve};
 use crate::denoiser::{Denoiser, Observer};
 use crate::error::Result;
 use crate::latent::Latents;
@@ -13,6 +14,8 @@ pub(super) const SPEC: SamplerSpec = SamplerSpec {
     label: "Heun",
     hint: "More exact than Euler at the same steps, for twice the time.",
     class: ReferenceClass::Heun,
+    uses: Uses::CHURN,
+    walk: Walk::Scheduled,
     sample,
 };
 
@@ -20,12 +23,13 @@ fn sample(
     denoiser: &mut dyn Denoiser,
     mut latents: Latents,
     trajectory: &Trajectory,
-    _noise: &mut dyn NoiseSource,
+    noise: &mut dyn NoiseSource,
     observer: &mut dyn Observer,
 ) -> Result<Latents> {
     for (index, step) in trajectory.steps().iter().enumerate() {
-        let x0 = clipped(denoiser.denoise(&latents, &step.from)?, trajectory)?;
-        let guess = move_towards(&latents, &x0, step)?;
+        let (churned, step) = churned(trajectory, step, latents, noise)?;
+        let x0 = clipped(denoiser.denoise(&churned, &step.from)?, trajectory)?;
+        let guess = move_towards(&churned, &x0, &step)?;
         if step.to.sigma == 0.0 {
             // No second opinion at the clean end: the step stays Euler's.
             latents = trajectory.arrive(index, guess, &x0, observer)?;
@@ -33,7 +37,7 @@ fn sample(
         }
         let guess = observer.on_level(guess, &trajectory.level_after(index))?;
         let x0_there = clipped(denoiser.denoise(&guess, &step.to)?, trajectory)?;
-        let moved = corrected(step, &latents, &x0, &guess, &x0_there)?;
+        let moved = corrected(&step, &churned, &x0, &guess, &x0_there)?;
         latents = trajectory.arrive(index, moved, &x0_there, observer)?;
     }
     Ok(latents)
@@ -41,7 +45,7 @@ fn sample(
 
 /// The step again with the mean of both slopes `d = (x - x0) / s`, where x = latents / alpha and
 /// s = sigma / alpha: `x' = x + (d + d') (s' - s) / 2`.
-fn corrected(
+pub(super) fn corrected(
     step: &Step,
     latents: &Latents,
     x0: &Latents,

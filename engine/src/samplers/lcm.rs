@@ -1,7 +1,7 @@
 //! `lcm`: multistep consistency sampling (Luo et al. 2023, algorithm 3), as diffusers'
 //! `LCMScheduler`: each step jumps to the clean end, then back up with fresh noise.
 
-use super::{SamplerSpec, Trajectory, clipped, draw};
+use super::{SamplerSpec, Trajectory, Uses, Walk, clipped, draw};
 use crate::denoiser::{Denoiser, Observer};
 use crate::error::Result;
 use crate::latent::Latents;
@@ -13,6 +13,8 @@ pub(super) const SPEC: SamplerSpec = SamplerSpec {
     label: "LCM",
     hint: "For latent consistency models: 1 to 8 steps with guidance near 1.",
     class: ReferenceClass::Lcm,
+    uses: Uses::NOTHING,
+    walk: Walk::Scheduled,
     sample,
 };
 

@@ -5,19 +5,35 @@
 //! alpha² + sigma² = 1, also those that are usually written for `x0 + sigma * epsilon` (divide by
 //! alpha to get there), so a model with zero terminal SNR needs no infinite sigma.
 
+mod ancestral;
+mod churn;
 #[cfg(test)]
 mod contract;
+#[cfg(test)]
+mod contract_knobs;
 mod ddim;
+mod ddpm;
+mod dpm_2;
+mod dpm_2_ancestral;
 mod dpmpp;
 mod dpmpp_2m;
 mod dpmpp_2m_sde;
+mod dpmpp_2s_ancestral;
+mod dpmpp_3m_sde;
+mod dpmpp_sde;
 mod euler;
 mod euler_a;
 mod heun;
 mod lcm;
+mod lms;
+mod restart;
+mod tcd;
 mod trajectory;
+mod uni_pc;
+mod uses;
 
 pub use trajectory::{Trajectory, trajectory};
+pub use uses::{Uses, Walk};
 
 use crate::denoiser::{Denoiser, Level, Observer};
 use crate::error::{EngineError, Result};
@@ -43,8 +59,12 @@ pub struct SamplerSpec {
     pub label: &'static str,
     /// One sentence on when to choose it.
     pub hint: &'static str,
-    /// The class of diffusers whose numbers it gives.
+    /// Whose numbers it gives: those of a class of diffusers, or of k-diffusion.
     pub class: ReferenceClass,
+    /// Which of a recipe's knobs it uses.
+    pub uses: Uses,
+    /// How it walks a schedule.
+    pub walk: Walk,
     /// The update rule.
     pub sample: Sample,
 }
@@ -53,11 +73,21 @@ pub struct SamplerSpec {
 pub static SAMPLERS: &[SamplerSpec] = &[
     dpmpp_2m::SPEC,
     dpmpp_2m_sde::SPEC,
+    dpmpp_3m_sde::SPEC,
+    dpmpp_sde::SPEC,
+    dpmpp_2s_ancestral::SPEC,
     euler::SPEC,
     euler_a::SPEC,
     heun::SPEC,
+    uni_pc::SPEC,
+    dpm_2::SPEC,
+    dpm_2_ancestral::SPEC,
+    lms::SPEC,
+    restart::SPEC,
     ddim::SPEC,
+    ddpm::SPEC,
     lcm::SPEC,
+    tcd::SPEC,
 ];
 
 /// The sampler of that id.
@@ -77,6 +107,17 @@ pub fn find(id: &str) -> Result<&'static SamplerSpec> {
 /// Fresh standard-normal latents of the same shape and device.
 fn draw(noise: &mut dyn NoiseSource, like: &Latents) -> Result<Latents> {
     let values = noise.standard_normal(like.len());
+    Latents::from_values(values, like.shape(), like.tensor().device())
+}
+
+/// Noise for a step between two levels, of the same shape and device as `like`: fresh, or from a path.
+fn draw_between(
+    noise: &mut dyn NoiseSource,
+    like: &Latents,
+    from: &Level,
+    to: &Level,
+) -> Result<Latents> {
+    let values = noise.between(like.len(), from.sigma_ve(), to.sigma_ve());
     Latents::from_values(values, like.shape(), like.tensor().device())
 }
 

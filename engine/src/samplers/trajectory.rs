@@ -1,10 +1,14 @@
 //! A run's plan: which steps a sampler takes on a schedule, and how its latents start and end.
 
-use super::SamplerSpec;
+use super::{SamplerSpec, Walk};
 use crate::denoiser::{Level, Observer, StepInfo};
 use crate::error::{EngineError, Result};
 use crate::latent::Latents;
-use crate::schedules::{DpmOptions, NoiseTable, ReferenceClass, ScheduleSpec, Spacing, Step};
+use crate::recipe::Knobs;
+use crate::schedules::{
+    DdpmNoise, DpmOptions, LevelTable, NoiseTable, ReferenceClass, ScheduleSpec, Spacing, Step,
+    UniPcOptions, typed_steps,
+};
 
 /// The plan of one run. Make it with [`trajectory`], start the latents by it, hand it to
 /// `SamplerSpec::sample`.
@@ -17,10 +21,19 @@ pub struct Trajectory {
     output_scale: f64,
     pub(super) clip: Option<f64>,
     pub(super) dpm: DpmOptions,
+    pub(super) uni_pc: UniPcOptions,
+    pub(super) ddpm_noise: DdpmNoise,
     pub(super) timestep_scaling: f64,
+    pub(super) knobs: Knobs,
+    /// The recipe's, or the sampler's own.
+    pub(super) eta: f64,
+    /// For levels between the steps.
+    pub(super) levels: LevelTable,
+    sigma_range: (f64, f64),
 }
 
-/// Plans a run of `steps` steps, of which strength keeps the last `int(steps * strength)`.
+/// Plans a run of `steps` steps, of which strength keeps the last `int(steps * strength)`. Levels typed
+/// by hand (`knobs.sigmas`) take the schedule's place.
 ///
 /// # Errors
 /// `InvalidRequest` on `steps` (0, or more than sampler and table allow; the message says how many
@@ -32,8 +45,10 @@ pub fn trajectory(
     table: &NoiseTable,
     steps: usize,
     strength: f64,
+    knobs: &Knobs,
 ) -> Result<Trajectory> {
-    let most = table.train_steps();
+    let spare = usize::from(matches!(sampler.walk, Walk::WithoutPenultimate));
+    let most = table.train_steps() - spare;
     if !(1..=most).contains(&steps) {
         return Err(EngineError::invalid(
             "steps",
@@ -56,22 +71,55 @@ pub fn trajectory(
             ),
         ));
     }
-    let seen = table.seen_by(sampler.class);
-    let dpm = table.dpm_options_for(sampler.class)?;
-    let all = (schedule.steps)(&seen, steps)?;
+    let mut seen = table.seen_by(sampler.class);
+    seen.rho = knobs.rho;
+    let levels = seen.level_table();
+    let all = if knobs.sigmas.is_empty() {
+        without_penultimate((schedule.steps)(&seen, steps + spare)?, spare)
+    } else {
+        typed_steps(&seen, &knobs.sigmas)
+    };
     let output_scale = match all.last() {
         Some(step) if sampler.class.variance_exploding() => 1.0 / step.to.alpha,
         _ => 1.0,
     };
+    let sigmas = all.iter().map(|step| step.from.sigma_ve());
+    let sigma_range = sigmas.fold((f64::INFINITY, 0.0_f64), |(least, most), sigma| {
+        (least.min(sigma), most.max(sigma))
+    });
+    let planned = all.len();
+    let noise_scale = noise_scale(sampler.class, seen.spacing(), &all);
+    let mut run: Vec<Step> = all.into_iter().skip(steps - kept).collect();
+    if let Walk::Own(steps) = sampler.walk {
+        run = steps(run, &levels);
+    }
     Ok(Trajectory {
-        planned: all.len(),
-        noise_scale: noise_scale(sampler.class, seen.spacing(), &all),
+        planned,
+        noise_scale,
         output_scale,
         clip: seen.clip,
-        dpm,
+        dpm: table.dpm_options_for(sampler.class)?,
+        uni_pc: table.uni_pc_options(),
+        ddpm_noise: table.ddpm_noise_for(sampler.class)?,
         timestep_scaling: table.timestep_scaling(),
-        steps: all.into_iter().skip(steps - kept).collect(),
+        eta: knobs.eta.or(sampler.uses.eta).unwrap_or_default(),
+        knobs: knobs.used_by(&sampler.uses),
+        levels,
+        sigma_range,
+        steps: run,
     })
+}
+
+/// Steps on a schedule of `spare` steps more, without the last level but the end.
+fn without_penultimate(mut steps: Vec<Step>, spare: usize) -> Vec<Step> {
+    for _ in 0..spare {
+        if let Some(dropped) = steps.pop()
+            && let Some(last) = steps.last_mut()
+        {
+            last.to = dropped.to;
+        }
+    }
+    steps
 }
 
 /// diffusers' `init_noise_sigma`, brought from its scale to ours: for the classes that work on
@@ -88,8 +136,11 @@ fn noise_scale(class: ReferenceClass, spacing: Spacing, steps: &[Step]) -> f64 {
         .map(|step| step.from.sigma_ve())
         .fold(0.0, f64::max);
     match spacing {
-        Spacing::Leading => (largest * largest + 1.0).sqrt() * first.from.alpha,
-        Spacing::Trailing | Spacing::Linspace => largest * first.from.alpha,
+        // k-diffusion's samplers start from the largest sigma, whatever the spacing.
+        Spacing::Leading if class != ReferenceClass::KDiffusion => {
+            (largest * largest + 1.0).sqrt() * first.from.alpha
+        }
+        _ => largest * first.from.alpha,
     }
 }
 
@@ -118,6 +169,12 @@ impl Trajectory {
     /// reference starts so.
     pub fn noise_scale(&self) -> f64 {
         self.noise_scale
+    }
+
+    /// The smallest and the largest sigma / alpha that the whole schedule asks at, also before strength:
+    /// the range of a Brownian path. The largest is infinite only for classes that use none.
+    pub fn sigma_range(&self) -> (f64, f64) {
+        self.sigma_range
     }
 
     /// The level after step `index`: that of the next network call, clean after the last.

@@ -4,9 +4,9 @@
 
 use std::path::{Path, PathBuf};
 
-use super::class::ReferenceClass;
 use super::fields::Fields;
-use crate::error::{EngineError, Result};
+use super::solver::{DpmOptions, UniPcOptions};
+use crate::error::Result;
 
 /// What the network predicts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,6 +56,15 @@ pub(super) enum SigmaSchedule {
     Exponential,
 }
 
+/// How much noise DDPM puts back in each step (Ho et al. 2020, section 3.2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DdpmNoise {
+    /// The posterior's variance, right for clean pictures.
+    Small,
+    /// The forward step's variance, right for noise.
+    Large,
+}
+
 /// What the reference's pipeline does to the file's values before the scheduler sees them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PipelineRules {
@@ -91,24 +100,12 @@ pub struct NoiseTable {
     pub(super) clip_sample: Option<bool>,
     pub(super) clip_range: f64,
     pub(super) dpm: DpmOptions,
+    pub(super) uni_pc: UniPcOptions,
+    /// DDPM's noise; `None`: one that the reference cannot draw.
+    pub(super) ddpm_noise: Option<DdpmNoise>,
     pub(super) original_inference_steps: usize,
     pub(super) timestep_scaling: f64,
     sde: bool,
-}
-
-/// Options of the DPM-Solver++ samplers (diffusers' `DPMSolverMultistepScheduler`).
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct DpmOptions {
-    /// Order of the multistep update: 1 or 2.
-    pub order: usize,
-    /// Second-order term by Heun's rule instead of the midpoint rule.
-    pub heun: bool,
-    /// First order for the last step of runs under 15 steps.
-    pub lower_order_final: bool,
-    /// First order for the last step of every run.
-    pub euler_at_final: bool,
-    /// Levels with `ln(alpha / sigma)` below this are left out.
-    pub lambda_min: f64,
 }
 
 impl NoiseTable {
@@ -190,6 +187,12 @@ impl NoiseTable {
             clip_sample: fields.flag("clip_sample")?,
             clip_range: fields.number("clip_sample_range")?.unwrap_or(1.0),
             dpm: DpmOptions::read(&fields)?,
+            uni_pc: UniPcOptions::read(&fields)?,
+            ddpm_noise: match fields.word("variance_type")? {
+                Some("fixed_large") => Some(DdpmNoise::Large),
+                Some("fixed_large_log") => None,
+                _ => Some(DdpmNoise::Small),
+            },
             original_inference_steps: fields
                 .count("original_inference_steps")?
                 .unwrap_or(50)
@@ -210,21 +213,6 @@ impl NoiseTable {
         self.train_steps
     }
 
-    /// Options of the DPM++ samplers; the defaults for every other class, which does not know them.
-    ///
-    /// # Errors
-    /// `UnsupportedModel` when the file asks for an order that is not there.
-    pub(crate) fn dpm_options_for(&self, class: ReferenceClass) -> Result<DpmOptions> {
-        if class == ReferenceClass::DpmMultistep && !(1..=2).contains(&self.dpm.order) {
-            return Err(EngineError::UnsupportedModel {
-                path: self.path.clone(),
-                found: format!("`solver_order`: {}", self.dpm.order),
-                remedy: "choose another sampler: DPM++ runs with order 1 or 2 here".to_owned(),
-            });
-        }
-        Ok(self.dpm)
-    }
-
     /// LCM's factor on timesteps in its boundary condition.
     pub(crate) fn timestep_scaling(&self) -> f64 {
         self.timestep_scaling
@@ -233,51 +221,29 @@ impl NoiseTable {
     /// Id of the sampler the model's own scheduler class names; DPM++ 2M for PNDM and classes that
     /// have no counterpart here.
     pub fn default_sampler(&self) -> &'static str {
-        match ReferenceClass::named(&self.class_name) {
-            Some(ReferenceClass::Ddim) => "ddim",
-            Some(ReferenceClass::Euler) => "euler",
-            Some(ReferenceClass::EulerAncestral) => "euler_a",
-            Some(ReferenceClass::Heun) => "heun",
-            Some(ReferenceClass::Lcm) => "lcm",
-            Some(ReferenceClass::DpmMultistep) if self.sde => "dpmpp_2m_sde",
-            Some(ReferenceClass::DpmMultistep) | None => "dpmpp_2m",
+        match self.class_name.as_str() {
+            "DDIMScheduler" => "ddim",
+            "DDPMScheduler" => "ddpm",
+            "DPMSolverMultistepScheduler" if self.sde => "dpmpp_2m_sde",
+            "DPMSolverSDEScheduler" => "dpmpp_sde",
+            "EulerAncestralDiscreteScheduler" => "euler_a",
+            "EulerDiscreteScheduler" => "euler",
+            "HeunDiscreteScheduler" => "heun",
+            "KDPM2AncestralDiscreteScheduler" => "dpm_2_ancestral",
+            "KDPM2DiscreteScheduler" => "dpm_2",
+            "LCMScheduler" => "lcm",
+            "LMSDiscreteScheduler" => "lms",
+            "TCDScheduler" => "tcd",
+            "UniPCMultistepScheduler" => "uni_pc",
+            _ => "dpmpp_2m",
         }
-    }
-}
-
-impl DpmOptions {
-    fn read(fields: &Fields<'_>) -> Result<Self> {
-        let lambda_min = match fields.word("lambda_min_clipped") {
-            Ok(Some("-Infinity")) => f64::NEG_INFINITY,
-            _ => fields
-                .number("lambda_min_clipped")?
-                .unwrap_or(f64::NEG_INFINITY),
-        };
-        Ok(Self {
-            order: fields.count("solver_order")?.unwrap_or(2),
-            heun: fields
-                .choice(
-                    "solver_type",
-                    // The names of other multistep solvers stand for the midpoint rule, as in diffusers.
-                    &[
-                        ("midpoint", false),
-                        ("heun", true),
-                        ("logrho", false),
-                        ("bh1", false),
-                        ("bh2", false),
-                    ],
-                )?
-                .unwrap_or(false),
-            lower_order_final: fields.flag("lower_order_final")?.unwrap_or(true),
-            euler_at_final: fields.flag("euler_at_final")?.unwrap_or(false),
-            lambda_min,
-        })
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::EngineError;
 
     fn parse(text: &str) -> Result<NoiseTable> {
         NoiseTable::parse(
@@ -359,6 +325,13 @@ mod tests {
             ("HeunDiscreteScheduler", "heun"),
             ("DPMSolverMultistepScheduler", "dpmpp_2m"),
             ("LCMScheduler", "lcm"),
+            ("UniPCMultistepScheduler", "uni_pc"),
+            ("TCDScheduler", "tcd"),
+            ("DDPMScheduler", "ddpm"),
+            ("LMSDiscreteScheduler", "lms"),
+            ("KDPM2DiscreteScheduler", "dpm_2"),
+            ("KDPM2AncestralDiscreteScheduler", "dpm_2_ancestral"),
+            ("DPMSolverSDEScheduler", "dpmpp_sde"),
             ("PNDMScheduler", "dpmpp_2m"),
             ("SomethingNewScheduler", "dpmpp_2m"),
         ] {

@@ -19,9 +19,9 @@ fn steps(table: &ClassTable<'_>, count: usize) -> Result<Vec<Step>> {
     let points = logs.into_iter().map(|log| {
         let sigma = log.exp();
         let timestep = table.sigmas.timestep_of(sigma);
-        // diffusers' DPM++ keeps its timesteps as integers and cuts the fraction off here.
+        // diffusers' DPM++ and UniPC keep their timesteps as integers and cut the fraction off here.
         let timestep = match table.class {
-            ReferenceClass::DpmMultistep => timestep.trunc(),
+            ReferenceClass::DpmMultistep | ReferenceClass::UniPc => timestep.trunc(),
             _ => f64::from(timestep as f32),
         };
         (sigma, timestep)

@@ -15,9 +15,6 @@ const WITHOUT_EFFECT: &[&str] = &[
     "flow_shift",
     "time_shift_type",
     "skip_prk_steps",
-    "predict_x0",
-    "disable_corrector",
-    "solver_p",
     "lower_order_second",
 ];
 
@@ -32,7 +29,8 @@ const ONLY_AT: &[(&str, &[&str])] = &[
     ("use_dynamic_shifting", &["false"]),
     ("sigma_min", &[]),
     ("sigma_max", &[]),
-    // Only the noise of DDPM, which is not among the samplers, depends on these three.
+    ("solver_p", &[]),
+    // Of DDPM's noise, the kinds that no network has to predict.
     (
         "variance_type",
         &[
@@ -69,6 +67,8 @@ const HONOURED: &[&str] = &[
     "lambda_min_clipped",
     "original_inference_steps",
     "timestep_scaling",
+    "predict_x0",
+    "disable_corrector",
 ];
 
 /// The file's fields with typed access and errors that name field and file.
@@ -147,6 +147,16 @@ impl<'a> Fields<'a> {
     pub(super) fn count(&self, name: &str) -> Result<Option<usize>> {
         let whole = |value: &Value| value.as_u64().and_then(|count| usize::try_from(count).ok());
         self.typed(name, whole, "must be a whole number, 0 or more")
+    }
+
+    pub(super) fn counts(&self, name: &str) -> Result<Option<Vec<usize>>> {
+        let counts = |value: &Value| -> Option<Vec<usize>> {
+            let numbers = value.as_array()?.iter();
+            numbers
+                .map(|number| usize::try_from(number.as_u64()?).ok())
+                .collect()
+        };
+        self.typed(name, counts, "must be a list of whole numbers, 0 or more")
     }
 
     pub(super) fn betas(&self, name: &str) -> Result<Option<Vec<f32>>> {

@@ -18,21 +18,36 @@ const RHO: f64 = 7.0;
 
 fn steps(table: &ClassTable<'_>, count: usize) -> Result<Vec<Step>> {
     let range = SigmaRange::of(table, count);
-    let top = range.largest.powf(1.0 / RHO);
-    let bottom = range.smallest.powf(1.0 / RHO);
-    let points = spacing::ramp(0.0, 1.0, count).into_iter().map(|share| {
-        let sigma = (top + share * (bottom - top)).powf(RHO);
+    let rho = table.rho.unwrap_or(RHO);
+    let sigmas = bent(count, [range.largest, range.smallest], rho);
+    let points = sigmas.into_iter().map(|sigma| {
         let timestep = table.sigmas.timestep_of(sigma);
         // diffusers' DPM++ rounds these timesteps, except on cosine tables, where the conversion
-        // to integers cuts the fraction off.
+        // to integers cuts the fraction off; UniPC rounds them always.
         let timestep = match table.class {
             ReferenceClass::DpmMultistep if table.source.is_cosine() => timestep.trunc(),
-            ReferenceClass::DpmMultistep => timestep.round_ties_even(),
+            ReferenceClass::DpmMultistep | ReferenceClass::UniPc => timestep.round_ties_even(),
             _ => f64::from(timestep as f32),
         };
         (sigma, timestep)
     });
     Ok(chain_of_sigmas(points, range.end))
+}
+
+/// k-diffusion's `get_sigmas_karras` without its last 0: `count` sigmas from `largest` down to
+/// `smallest`.
+pub(crate) fn sigmas(count: usize, smallest: f64, largest: f64) -> Vec<f64> {
+    bent(count, [largest, smallest], RHO)
+}
+
+/// `count` values between the ends, evenly spaced in their `rho`-th root.
+fn bent(count: usize, [largest, smallest]: [f64; 2], rho: f64) -> Vec<f64> {
+    let top = largest.powf(1.0 / rho);
+    let bottom = smallest.powf(1.0 / rho);
+    spacing::ramp(0.0, 1.0, count)
+        .into_iter()
+        .map(|share| (top + share * (bottom - top)).powf(rho))
+        .collect()
 }
 
 /// The ends of a schedule that fills in sigmas between them.

@@ -2,23 +2,37 @@
 //! model's own [`NoiseTable`].
 //!
 //! Where the sampler's class in diffusers knows the schedule (`model` always, `karras` and
-//! `exponential` for Euler, Heun and DPM++), the levels are those of that class, bit for bit in f32.
+//! `exponential` for Euler, Heun, DPM++ and UniPC), the levels are those of that class, bit for bit in f32.
 //! Where it does not, they are k-diffusion's and ComfyUI's, computed from the whole table.
 
+mod align_your_steps;
+mod beta;
 mod class;
 mod config;
 mod exponential;
 mod fields;
 mod karras;
+mod kl_optimal;
+mod levels;
+mod linear_quadratic;
 mod model;
+mod normal;
+mod polyexponential;
 mod sgm_uniform;
 mod simple;
+mod solver;
 mod spacing;
 mod table;
+mod typed;
 
 pub use class::ReferenceClass;
-pub use config::{DpmOptions, NoiseTable, PipelineRules, Prediction, Spacing};
+pub use config::{DdpmNoise, NoiseTable, PipelineRules, Prediction, Spacing};
+pub(crate) use karras::sigmas as karras_sigmas;
+pub use levels::LevelTable;
+pub use solver::{DpmOptions, UniPcOptions};
 pub use table::ClassTable;
+pub(crate) use table::level_of_sigma;
+pub(crate) use typed::steps as typed_steps;
 
 use crate::denoiser::Level;
 use crate::error::{EngineError, Result};
@@ -40,8 +54,14 @@ pub static SCHEDULES: &[ScheduleSpec] = &[
     model::SPEC,
     karras::SPEC,
     exponential::SPEC,
+    polyexponential::SPEC,
     simple::SPEC,
+    normal::SPEC,
     sgm_uniform::SPEC,
+    beta::SPEC,
+    kl_optimal::SPEC,
+    align_your_steps::SPEC,
+    linear_quadratic::SPEC,
 ];
 
 /// The schedule of that id.
@@ -83,7 +103,7 @@ fn chain(levels: &[Level], last: Level) -> Vec<Step> {
 fn chain_of_sigmas(points: impl IntoIterator<Item = (f64, f64)>, last: Level) -> Vec<Step> {
     let levels: Vec<Level> = points
         .into_iter()
-        .map(|(sigma, timestep)| table::level_of_sigma(sigma as f32, timestep))
+        .map(|(sigma, timestep)| level_of_sigma(sigma as f32, timestep))
         .collect();
     chain(&levels, last)
 }

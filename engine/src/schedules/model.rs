@@ -24,17 +24,23 @@ fn steps(table: &ClassTable<'_>, count: usize) -> Result<Vec<Step>> {
         }
     }
     match table.class {
-        ReferenceClass::Euler | ReferenceClass::EulerAncestral | ReferenceClass::Heun => {
+        ReferenceClass::Euler
+        | ReferenceClass::EulerAncestral
+        | ReferenceClass::Heun
+        | ReferenceClass::KDiffusion => {
             Ok(chain_of_sigmas(spaced_sigmas(table, count), table.end()))
         }
-        ReferenceClass::DpmMultistep => {
+        ReferenceClass::DpmMultistep | ReferenceClass::UniPc => {
             let points = dpm_timesteps(table, count)?
                 .into_iter()
                 .map(|timestep| (table.sigmas.at(timestep), timestep));
             Ok(chain_of_sigmas(points, table.end()))
         }
         ReferenceClass::Ddim => ddim(table, count),
-        ReferenceClass::Lcm => lcm(table, count),
+        ReferenceClass::Ddpm => ddpm(table, count),
+        ReferenceClass::Lcm => Ok(chain(&distilled(table, count)?, Level::CLEAN)),
+        // TCD's last step ends at the table's first level.
+        ReferenceClass::Tcd => Ok(chain(&distilled(table, count)?, table.level(0))),
     }
 }
 
@@ -57,10 +63,13 @@ pub(super) fn spaced_sigmas(table: &ClassTable<'_>, count: usize) -> Vec<(f64, f
         .collect()
 }
 
-/// DPM++'s timesteps: whole numbers, the last point of its linspace and leading grids left out,
+/// DPM++'s and UniPC's timesteps: whole numbers, the last point of its linspace and leading grids left out,
 /// levels beyond `lambda_min_clipped` left out.
 fn dpm_timesteps(table: &ClassTable<'_>, count: usize) -> Result<Vec<f64>> {
-    let lambda_min = table.source.dpm.lambda_min;
+    let lambda_min = match table.class {
+        ReferenceClass::DpmMultistep => table.source.dpm.lambda_min,
+        _ => f64::NEG_INFINITY,
+    };
     let clipped = (0..table.sigmas.len())
         .rev()
         .take_while(|&timestep| {
@@ -96,9 +105,33 @@ fn dpm_timesteps(table: &ClassTable<'_>, count: usize) -> Result<Vec<f64>> {
 
 /// DDIM asks at its grid's timesteps and aims `train_steps / count` (rounded down) below each.
 fn ddim(table: &ClassTable<'_>, count: usize) -> Result<Vec<Step>> {
+    let stride = table.sigmas.len() / count;
+    Ok(grid(table, count)?
+        .into_iter()
+        .map(|timestep| Step {
+            from: table.level(timestep),
+            to: match timestep.checked_sub(stride) {
+                Some(target) => table.level(target),
+                None => table.final_level(),
+            },
+        })
+        .collect())
+}
+
+/// DDPM walks DDIM's grid, each step to the next one's level, the last to the clean end.
+fn ddpm(table: &ClassTable<'_>, count: usize) -> Result<Vec<Step>> {
+    let levels: Vec<Level> = grid(table, count)?
+        .into_iter()
+        .map(|timestep| table.level(timestep))
+        .collect();
+    Ok(chain(&levels, Level::CLEAN))
+}
+
+/// The whole timesteps of DDIM and DDPM.
+fn grid(table: &ClassTable<'_>, count: usize) -> Result<Vec<usize>> {
     let train_steps = table.sigmas.len();
     let stride = train_steps / count;
-    let timesteps = match table.spacing {
+    let timesteps: Vec<f64> = match table.spacing {
         Spacing::Linspace => {
             let mut ramp = spacing::ramp(0.0, table.last() as f64, count);
             ramp.reverse();
@@ -125,43 +158,35 @@ fn ddim(table: &ClassTable<'_>, count: usize) -> Result<Vec<Step>> {
         // other end there and put pure noise back, so this step is left out.
         .filter(|&timestep| timestep >= 0.0)
         .map(|timestep| timestep as usize)
-        .map(|timestep| Step {
-            from: table.level(timestep),
-            to: match timestep.checked_sub(stride) {
-                Some(target) => table.level(target),
-                None => table.final_level(),
-            },
-        })
         .collect())
 }
 
-/// LCM picks evenly among the timesteps it was distilled at (Luo et al. 2023, section 4.3).
-fn lcm(table: &ClassTable<'_>, count: usize) -> Result<Vec<Step>> {
+/// LCM and TCD pick evenly among the timesteps it was distilled at (Luo et al. 2023, section 4.3).
+fn distilled(table: &ClassTable<'_>, count: usize) -> Result<Vec<Level>> {
     let distilled = table.source.original_inference_steps;
     if count > distilled {
         return Err(EngineError::invalid(
             "steps",
             format!(
-                "{count} is out of range: LCM with the model's own schedule takes 1 to {distilled}"
+                "{count} is out of range: this sampler takes 1 to {distilled} with the model's own schedule"
             ),
         ));
     }
     let stride = table.sigmas.len() / distilled;
-    let levels: Vec<Level> = (0..count)
+    Ok((0..count)
         // numpy.linspace(0, distilled, count, endpoint=False), rounded down.
         .map(|i| (i as f64 * (distilled as f64 / count as f64)).floor() as usize)
         .map(|index| table.level((distilled - index) * stride - 1))
-        .collect();
-    Ok(chain(&levels, Level::CLEAN))
+        .collect())
 }
 
 impl ClassTable<'_> {
     /// Where a class that steps in sigmas ends: clean, or at the table's smallest sigma where
-    /// `final_sigmas_type` says so (only Euler and DPM++ know the field).
+    /// `final_sigmas_type` says so (only Euler, DPM++ and UniPC know the field).
     pub(super) fn end(&self) -> Level {
         let knows = matches!(
             self.class,
-            ReferenceClass::Euler | ReferenceClass::DpmMultistep
+            ReferenceClass::Euler | ReferenceClass::DpmMultistep | ReferenceClass::UniPc
         );
         if knows && self.source.ends_at_smallest_sigma {
             level_of_sigma(self.sigmas.smallest(), 0.0)

@@ -6,7 +6,7 @@ use super::config::{BetaCurve, NoiseTable, PipelineRules, Spacing};
 use crate::denoiser::Level;
 
 /// What diffusers puts in place of alpha² = 0 where sigma / alpha has to be finite: all classes but
-/// DDIM and LCM, which step from exact zero.
+/// DDIM, DDPM, LCM and TCD, which step from exact zero.
 const TINY_ALPHA_SQUARED: f32 = 1.0 / 16_777_216.0;
 
 /// A noise table as one reference class sees it, its defaults filled in.
@@ -19,6 +19,8 @@ pub struct ClassTable<'a> {
     pub(super) steps_offset: usize,
     /// `x0` is clamped to ± this.
     pub(crate) clip: Option<f64>,
+    /// Bend of the Karras and polyexponential schedules, where it is not their own.
+    pub(crate) rho: Option<f64>,
     /// Alpha² by training timestep; the last may be exactly 0.
     pub(super) alphas_squared: Vec<f32>,
     /// sigma / alpha by training timestep, as the class sees the table.
@@ -60,6 +62,7 @@ impl NoiseTable {
             spacing: self.spacing.unwrap_or(class.default_spacing()),
             steps_offset,
             clip: clips.then_some(self.clip_range),
+            rho: None,
             sigmas: Sigmas::new(&alphas_squared),
             own_sigmas: Sigmas::new(&own),
             alphas_squared,
@@ -133,7 +136,7 @@ impl ClassTable<'_> {
 }
 
 /// A level from sigma / alpha: alpha² + sigma² = 1.
-pub(super) fn level_of_sigma(sigma: f32, timestep: f64) -> Level {
+pub(crate) fn level_of_sigma(sigma: f32, timestep: f64) -> Level {
     let sigma = f64::from(sigma);
     let alpha = 1.0 / (sigma * sigma + 1.0).sqrt();
     Level {

@@ -3,29 +3,55 @@
 //! would have understood, with a note for each setting that has no counterpart here.
 
 use super::super::{
-    InpaintArea, MaskedContent, ModelRef, NoiseKind, PROMPT_REVISION, Precision, RECIPE_VERSION,
-    Recipe, Record, SAMPLER_REVISION,
+    InpaintArea, Knobs, MaskedContent, ModelRef, NoiseKind, PROMPT_REVISION, Precision,
+    RECIPE_VERSION, Recipe, Record, SAMPLER_REVISION,
 };
+use super::a1111_knobs;
 
-/// Our sampler id, A1111's name, and the schedule that A1111 takes when it is left to choose.
+/// Our sampler id, A1111's name (of the last two: Forge's), and the schedule that A1111 takes when it
+/// is left to choose; `model` for those that step through timesteps of their own.
 const SAMPLERS: &[(&str, &str, &str)] = &[
-    ("euler", "Euler", "model"),
-    ("euler_a", "Euler a", "model"),
-    ("heun", "Heun", "model"),
+    ("euler", "Euler", "normal"),
+    ("euler_a", "Euler a", "normal"),
+    ("heun", "Heun", "normal"),
+    ("lms", "LMS", "normal"),
+    ("dpm_2", "DPM2", "karras"),
+    ("dpm_2_ancestral", "DPM2 a", "karras"),
+    ("dpmpp_2s_ancestral", "DPM++ 2S a", "karras"),
     ("dpmpp_2m", "DPM++ 2M", "karras"),
+    ("dpmpp_sde", "DPM++ SDE", "karras"),
     ("dpmpp_2m_sde", "DPM++ 2M SDE", "exponential"),
+    ("dpmpp_3m_sde", "DPM++ 3M SDE", "exponential"),
+    ("restart", "Restart", "karras"),
     ("ddim", "DDIM", "model"),
+    ("uni_pc", "UniPC", "model"),
     ("lcm", "LCM", "model"),
+    ("ddpm", "DDPM", "model"),
+    ("tcd", "TCD", "model"),
 ];
 
-/// Our schedule id and A1111's name. A1111's “Uniform” walks the model's own timesteps.
+/// Our schedule id and A1111's name (of the last: Forge's). See [`uniform`] for “Uniform”.
 const SCHEDULES: &[(&str, &str)] = &[
-    ("model", "Uniform"),
+    ("model", UNIFORM),
     ("karras", "Karras"),
     ("exponential", "Exponential"),
+    ("polyexponential", "Polyexponential"),
     ("simple", "Simple"),
+    ("normal", "Normal"),
     ("sgm_uniform", "SGM Uniform"),
+    ("kl_optimal", "KL Optimal"),
+    ("align_your_steps", "Align Your Steps"),
+    ("beta", "Beta"),
+    ("linear_quadratic", "Linear Quadratic"),
 ];
+
+const UNIFORM: &str = "Uniform";
+
+/// Schedules that are ComfyUI's here, and a bit different in A1111.
+const OTHERWISE_IN_A1111: &[&str] = &["kl_optimal", "beta"];
+
+/// What our own texts begin their version with.
+const PROGRAM: &str = "Pentimento";
 
 const CONTENTS: &[(MaskedContent, &str)] = &[
     (MaskedContent::Original, "original"),
@@ -97,6 +123,7 @@ pub fn write(record: &Record) -> String {
     if recipe.guidance_rescale != 0.0 {
         pairs.push(("CFG Rescale", recipe.guidance_rescale.to_string()));
     }
+    a1111_knobs::write(recipe, &mut pairs);
     if let Some(inpaint) = recipe.start.as_ref().and_then(|s| s.inpaint.as_ref()) {
         pairs.push(("Mask blur", inpaint.blur_px.to_string()));
         if let InpaintArea::OnlyMasked { padding_px } = inpaint.area {
@@ -110,7 +137,7 @@ pub fn write(record: &Record) -> String {
         }
     }
     let build = record.outcome.build.trim_start_matches("pentimento").trim();
-    pairs.push(("Version", format!("Pentimento {build}").trim().to_owned()));
+    pairs.push(("Version", format!("{PROGRAM} {build}").trim().to_owned()));
     let line: Vec<String> = pairs
         .into_iter()
         .map(|(key, value)| format!("{key}: {}", quoted(value)))
@@ -158,6 +185,7 @@ pub fn read(text: &str, size_px: [u32; 2]) -> Option<(Recipe, Vec<String>)> {
         sampler: "dpmpp_2m".to_owned(),
         schedule: "model".to_owned(),
         // A1111 leaves the key out for the graphics card's generator.
+        knobs: Knobs::default(),
         noise_source: NoiseKind::Philox,
         precision: Precision::Auto,
         start: None,
@@ -179,6 +207,7 @@ pub fn read(text: &str, size_px: [u32; 2]) -> Option<(Recipe, Vec<String>)> {
     if let Some(name) = value("Sampler") {
         sampler(&mut recipe, name, &value, &mut notes);
     }
+    a1111_knobs::read(&mut recipe, &pairs, &mut notes);
     for (key, value) in &pairs {
         if let Some(note) = setting(&mut recipe, key, value) {
             notes.push(format!("{key}: {note}"));
@@ -199,8 +228,9 @@ fn sampler<'a>(
 ) {
     let suffix = SCHEDULES
         .iter()
-        .find_map(|(id, suffix)| Some((*id, name.strip_suffix(suffix)?.trim_end())))
-        .filter(|(_, stem)| !stem.is_empty());
+        .filter_map(|(id, suffix)| Some((*id, name.strip_suffix(suffix)?.trim_end())))
+        .filter(|(_, stem)| !stem.is_empty())
+        .min_by_key(|(_, stem)| stem.len());
     let stem = suffix.map_or(name, |(_, stem)| stem);
     let known = SAMPLERS
         .iter()
@@ -208,9 +238,9 @@ fn sampler<'a>(
     let automatic = match known {
         Some((id, _, automatic)) => {
             recipe.sampler = (*id).to_owned();
-            // Before 1.9 a bare name meant the model's own steps.
+            // Before 1.9 a bare name meant even timesteps.
             if value("Version").is_some_and(is_before_1_9) {
-                "model"
+                uniform(automatic, false)
             } else {
                 automatic
             }
@@ -222,8 +252,10 @@ fn sampler<'a>(
             "karras"
         }
     };
+    let is_ours = value("Version").is_some_and(|version| version.starts_with(PROGRAM));
     let schedule = value("Schedule type").filter(|name| !name.eq_ignore_ascii_case("automatic"));
     recipe.schedule = match (schedule, suffix) {
+        (Some(UNIFORM), _) => uniform(automatic, is_ours).to_owned(),
         (Some(name), _) => match SCHEDULES
             .iter()
             .find(|(_, theirs)| theirs.eq_ignore_ascii_case(name))
@@ -239,6 +271,19 @@ fn sampler<'a>(
         (None, Some((id, _))) => id.to_owned(),
         (None, None) => automatic.to_owned(),
     };
+    if !is_ours && OTHERWISE_IN_A1111.contains(&recipe.schedule.as_str()) {
+        notes.push("Schedule type: ComfyUI's levels are taken, A1111's differ a bit".to_owned());
+    }
+}
+
+/// What “Uniform” means: in our own texts the model's schedule, which A1111 has no name for; in
+/// A1111's even timesteps, but for samplers (those with `model` by default) that heed no schedule.
+fn uniform(automatic: &str, is_ours: bool) -> &'static str {
+    if is_ours || automatic == "model" {
+        "model"
+    } else {
+        "normal"
+    }
 }
 
 fn is_before_1_9(version: &str) -> bool {
@@ -286,7 +331,7 @@ fn setting(recipe: &mut Recipe, key: &str, value: &str) -> Option<String> {
         "Denoising strength" => Some(format!(
             "{value}; the start picture is not in the file, open it to repeat this"
         )),
-        key if SILENT.contains(&key) => None,
+        key if SILENT.contains(&key) || a1111_knobs::is_known(key) => None,
         _ => Some(format!("“{value}” has no counterpart here")),
     }
 }

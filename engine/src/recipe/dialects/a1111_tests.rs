@@ -1,5 +1,6 @@
 //! The grammar of `parameters`, both ways.
 
+use super::super::super::StepNoise;
 use super::super::super::tests::record;
 use super::*;
 
@@ -68,6 +69,56 @@ fn every_sampler_and_schedule_survives() {
     }
 }
 
+#[test]
+fn knobs_survive_under_a1111s_keys() {
+    let mut record = record();
+    record.recipe.sampler = "dpmpp_sde".to_owned();
+    record.recipe.knobs = Knobs {
+        eta: Some(0.5),
+        s_noise: 1.05,
+        rho: Some(5.0),
+        sigmas: vec![14.6, 2.5, 0.0],
+        ..Knobs::default()
+    };
+    let text = write(&record);
+    assert!(
+        text.contains(
+            "Eta: 0.5, Sigma noise: 1.05, Schedule rho: 5, Step noise: fresh, Sigmas: 14.6 2.5 0,"
+        ),
+        "{text}"
+    );
+    assert_eq!(read(&text, [1, 1]).unwrap().0.knobs, record.recipe.knobs);
+    record.recipe.knobs.step_noise = StepNoise::Brownian;
+    let text = write(&record);
+    assert!(!text.contains("Step noise"));
+    assert_eq!(read(&text, [1, 1]).unwrap().0.knobs, record.recipe.knobs);
+
+    record.recipe.sampler = "euler".to_owned();
+    record.recipe.knobs = Knobs {
+        s_churn: 10.0,
+        s_tmin: 0.25,
+        s_tmax: Some(20.0),
+        ..Knobs::default()
+    };
+    let text = write(&record);
+    assert!(
+        text.contains("Sigma churn: 10, Sigma tmin: 0.25, Sigma tmax: 20,"),
+        "{text}"
+    );
+    assert_eq!(read(&text, [1, 1]).unwrap().0.knobs, record.recipe.knobs);
+
+    // What the sampler does not use is neither written nor kept.
+    record.recipe.knobs.eta = Some(0.5);
+    assert!(!write(&record).contains("Eta"));
+    let settings = "Steps: 20, Sampler: DDIM, CFG scale: 7, Seed: 1, Eta: 0.7, Eta DDIM: 0.4";
+    let (recipe, notes) = read(settings, [8, 8]).unwrap();
+    assert_eq!((recipe.knobs.eta, notes.len()), (Some(0.4), 0));
+    let settings = "Steps: 20, Sampler: DPM++ SDE, CFG scale: 7, Seed: 1, Eta: much";
+    let (recipe, notes) = read(settings, [8, 8]).unwrap();
+    assert_eq!(recipe.knobs.step_noise, StepNoise::Brownian);
+    assert_eq!((recipe.knobs.eta, notes.len()), (None, 1), "{notes:?}");
+}
+
 fn sampler_of(settings: &str) -> (String, String, Vec<String>) {
     let text = format!("x\nSteps: 20, CFG scale: 7, Seed: 1, {settings}");
     let (recipe, notes) = read(&text, [8, 8]).unwrap();
@@ -83,13 +134,24 @@ fn older_and_foreign_sampler_names() {
             "dpmpp_2m_sde",
             "exponential",
         ),
-        ("Sampler: Euler a", "euler_a", "model"),
+        ("Sampler: Euler a", "euler_a", "normal"),
+        ("Sampler: Euler, Schedule type: Uniform", "euler", "normal"),
+        ("Sampler: DDIM, Schedule type: Uniform", "ddim", "model"),
+        ("Sampler: UniPC, Version: v1.6.0", "uni_pc", "model"),
+        ("Sampler: DPM2 a Karras", "dpm_2_ancestral", "karras"),
+        ("Sampler: LMS Karras, Version: v1.6.0", "lms", "karras"),
+        ("Sampler: LMS", "lms", "normal"),
+        ("Sampler: DPM++ 2S a Karras", "dpmpp_2s_ancestral", "karras"),
+        ("Sampler: DPM++ SDE Karras", "dpmpp_sde", "karras"),
+        ("Sampler: DPM++ 3M SDE", "dpmpp_3m_sde", "exponential"),
+        ("Sampler: Restart", "restart", "karras"),
+        ("Sampler: Euler SGM Uniform", "euler", "sgm_uniform"),
         (
             "Sampler: DPM++ 2M, Schedule type: Automatic",
             "dpmpp_2m",
             "karras",
         ),
-        ("Sampler: DPM++ 2M, Version: v1.6.0", "dpmpp_2m", "model"),
+        ("Sampler: DPM++ 2M, Version: v1.6.0", "dpmpp_2m", "normal"),
         (
             "Sampler: DPM++ 2M, Schedule type: SGM Uniform",
             "dpmpp_2m",
@@ -105,7 +167,9 @@ fn older_and_foreign_sampler_names() {
         );
         assert_eq!(notes, Vec::<String>::new());
     }
-    let (sampler, schedule, notes) = sampler_of("Sampler: Restart, Schedule type: Beta");
+    let (_, schedule, notes) = sampler_of("Sampler: Restart, Schedule type: Beta");
+    assert_eq!((schedule.as_str(), notes.len()), ("beta", 1));
+    let (sampler, schedule, notes) = sampler_of("Sampler: DPM fast, Schedule type: DDIM");
     assert_eq!(
         (sampler.as_str(), schedule.as_str()),
         ("dpmpp_2m", "karras")
