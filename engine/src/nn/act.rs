@@ -116,6 +116,16 @@ impl Act {
         })
     }
 
+    /// Whether both are one activation: the same memory, not only the same values.
+    pub fn is(&self, other: &Self) -> bool {
+        match (&self.0, &other.0) {
+            (Repr::Tensor(a), Repr::Tensor(b)) => a.id() == b.id(),
+            (Repr::F32(a), Repr::F32(b)) => Arc::ptr_eq(&a.data, &b.data),
+            (Repr::Bf16(a), Repr::Bf16(b)) => Arc::ptr_eq(&a.data, &b.data),
+            _ => false,
+        }
+    }
+
     /// The device it lies on.
     pub fn device(&self) -> Device {
         match &self.0 {

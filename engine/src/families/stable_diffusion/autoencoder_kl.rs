@@ -121,10 +121,9 @@ impl Middle {
         if let Some((norm, attention)) = &self.attention {
             cancel.check()?;
             let tokens = ops::tokens_from_map(&ops::group_norm(&x, norm, None)?)?;
-            let y = ops::map_from_tokens(
-                &attention.forward(&tokens, &tokens, &Then::default())?,
-                x.size(),
-            )?;
+            let answers = attention.answers(&tokens)?;
+            let y = attention.forward(&tokens, &answers, &Then::default())?;
+            let y = ops::map_from_tokens(&y, x.size())?;
             x = ops::add(&y, &x)?;
         }
         self.last.forward(&x, None)

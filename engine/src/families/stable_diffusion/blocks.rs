@@ -2,7 +2,7 @@
 //! `ResnetBlock2D`, `Transformer2DModel` and `Attention`.
 
 use crate::cancel::CancelToken;
-use crate::error::Result;
+use crate::error::{EngineError, Result};
 use crate::nn::ops::{self, Activation, Then};
 use crate::nn::{Act, Conv2d, GroupNorm, LayerNorm, Linear};
 use crate::weights::Scope;
@@ -124,17 +124,32 @@ impl Attention {
         })
     }
 
-    /// `x` (B, N, channels) asks, `context` (B, M, context channels) answers; `then` comes after the
-    /// last projection.
-    pub(super) fn forward(&self, x: &Act, context: &Act, then: &Then<'_>) -> Result<Act> {
-        let (k, v) = (
-            ops::linear(context, &self.key)?,
-            ops::linear(context, &self.value)?,
-        );
-        let y = ops::attention(&ops::linear(x, &self.query)?, &k, &v, self.heads, false)?;
+    /// What `tokens` (B, M, context channels) answer with.
+    pub(super) fn answers(&self, tokens: &Act) -> Result<Answers> {
+        Ok(Answers {
+            keys: ops::linear(tokens, &self.key)?,
+            values: ops::linear(tokens, &self.value)?,
+        })
+    }
+
+    /// `x` (B, N, channels) asks; `then` comes after the last projection.
+    pub(super) fn forward(&self, x: &Act, answers: &Answers, then: &Then<'_>) -> Result<Act> {
+        let Answers { keys, values } = answers;
+        let query = ops::linear(x, &self.query)?;
+        let y = ops::attention(&query, keys, values, self.heads, false)?;
         ops::linear_then(&y, &self.out, then)
     }
 }
+
+/// Keys and values (B, M, channels) of an attention.
+pub(super) struct Answers {
+    keys: Act,
+    values: Act,
+}
+
+/// Text tokens as a network's cross-attentions see them, in the order in which it comes to them. They
+/// are the same at every step, so they are computed once.
+pub struct Context(pub(super) Vec<Answers>);
 
 /// Self-attention, cross-attention, gated feed-forward, each behind a layer norm.
 struct TransformerBlock {
@@ -162,11 +177,17 @@ impl TransformerBlock {
         })
     }
 
-    fn forward(&self, x: &Act, context: &Act) -> Result<Act> {
+    fn forward(&self, x: &Act, text: Option<&Answers>) -> Result<Act> {
         let y = ops::layer_norm(x, &self.norm_1)?;
-        let x = self.own.forward(&y, &y, &Then::add(x))?;
+        let x = self
+            .own
+            .forward(&y, &self.own.answers(&y)?, &Then::add(x))?;
         let y = ops::layer_norm(&x, &self.norm_2)?;
-        let x = self.cross.forward(&y, context, &Then::add(&x))?;
+        let text = text.ok_or_else(|| EngineError::Compute {
+            op: "cross-attention".to_owned(),
+            reason: "the text was read for another network".to_owned(),
+        })?;
+        let x = self.cross.forward(&y, text, &Then::add(&x))?;
         let y = ops::geglu(&ops::layer_norm(&x, &self.norm_3)?, &self.gate)?;
         ops::linear_then(&y, &self.down, &Then::add(&x))
     }
@@ -225,8 +246,18 @@ impl SpatialTransformer {
         })
     }
 
-    /// `x` (B, channels, H, W), `context` (B, M, context channels), to the shape of `x`.
-    pub(super) fn forward(&self, x: &Act, context: &Act, cancel: &CancelToken) -> Result<Act> {
+    /// What text tokens (B, M, context channels) answer each block with.
+    pub(super) fn answers(&self, tokens: &Act) -> impl Iterator<Item = Result<Answers>> {
+        self.blocks.iter().map(|block| block.cross.answers(tokens))
+    }
+
+    /// `x` (B, channels, H, W) to its shape; takes one of `text` for each block.
+    pub(super) fn forward(
+        &self,
+        x: &Act,
+        text: &mut std::slice::Iter<'_, Answers>,
+        cancel: &CancelToken,
+    ) -> Result<Act> {
         let y = ops::group_norm(x, &self.norm, None)?;
         let mut tokens = match &self.project_in {
             Projection::Conv(conv) => ops::tokens_from_map(&ops::conv2d(&y, conv)?)?,
@@ -234,7 +265,7 @@ impl SpatialTransformer {
         };
         for block in &self.blocks {
             cancel.check()?;
-            tokens = block.forward(&tokens, context)?;
+            tokens = block.forward(&tokens, text.next())?;
         }
         match &self.project_out {
             Projection::Conv(conv) => {

@@ -9,6 +9,8 @@ pub mod text;
 pub mod unet;
 pub mod unet_config;
 
+use std::sync::{Arc, Mutex, PoisonError};
+
 use candle_core::Tensor;
 
 use super::FamilySpec;
@@ -22,6 +24,7 @@ use crate::schedules::{NoiseTable, PipelineRules};
 use crate::weights::Weights;
 use crate::weights::files::ModelFiles;
 use autoencoder::AutoencoderConfig;
+use blocks::Context;
 use text::{TextConfig, TextEncoder};
 use unet::Unet;
 use unet_config::UnetConfig;
@@ -174,6 +177,7 @@ fn load(files: &ModelFiles, compute: &Compute, cancel: &CancelToken) -> Result<B
         autoencoder,
         facts: parts.facts,
         warnings,
+        contexts: Mutex::default(),
     }))
 }
 
@@ -185,6 +189,32 @@ struct StableDiffusion {
     autoencoder: Box<dyn Autoencoder>,
     facts: ModelFacts,
     warnings: Vec<String>,
+    /// Prompts as the UNet has read them, by their tokens, oldest first: a run asks for the same ones
+    /// at each step.
+    contexts: Mutex<Vec<(Vec<Act>, Arc<Context>)>>,
+}
+
+/// Readings that are kept: prompts may alternate from step to step.
+const CONTEXTS_LIMIT: usize = 4;
+
+impl StableDiffusion {
+    /// Text tokens (1, M, C) each, as one batch, read by the UNet; kept from the last time.
+    fn context(&self, tokens: &[&Act]) -> Result<Arc<Context>> {
+        let is_same = |kept: &[Act]| {
+            kept.len() == tokens.len() && kept.iter().zip(tokens).all(|(a, b)| a.is(b))
+        };
+        let mut contexts = self.contexts.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, context)) = contexts.iter().find(|(kept, _)| is_same(kept)) {
+            return Ok(Arc::clone(context));
+        }
+        let context = Arc::new(self.unet.read(&ops::stack(tokens)?)?);
+        if contexts.len() >= CONTEXTS_LIMIT {
+            contexts.remove(0);
+        }
+        let key = tokens.iter().map(|&tokens| tokens.clone()).collect();
+        contexts.push((key, Arc::clone(&context)));
+        Ok(context)
+    }
 }
 
 impl Model for StableDiffusion {
@@ -218,7 +248,7 @@ impl Model for StableDiffusion {
             .iter()
             .map(|condition| &condition.tokens)
             .collect();
-        let context = ops::stack(&contexts)?;
+        let context = self.context(&contexts)?;
         let guidance = match (self.facts.guidance_channels, input.guidance) {
             (Some(channels), Some(scale)) => {
                 let row = embed_guidance(scale, channels).repeat(count);

@@ -1,7 +1,7 @@
 //! The UNet of Stable Diffusion 1 and 2 (Ronneberger et al. 2015; Rombach et al. 2022), as diffusers'
 //! `UNet2DConditionModel`.
 
-use super::blocks::{Norms, ResnetBlock, SpatialTransformer, TransformerSpec};
+use super::blocks::{Answers, Context, Norms, ResnetBlock, SpatialTransformer, TransformerSpec};
 use super::unet_config::{Level, Middle, UnetConfig};
 use crate::cancel::CancelToken;
 use crate::error::Result;
@@ -86,8 +86,24 @@ impl Unet {
         &self.config
     }
 
+    /// Reads text tokens (B, M, C), for any number of [`Self::forward`].
+    ///
+    /// # Errors
+    /// `Compute` when shapes do not fit or the device fails.
+    pub fn read(&self, tokens: &Act) -> Result<Context> {
+        let down = self.down.iter().flat_map(|down| &down.pairs);
+        let up = self.up.iter().flat_map(|up| &up.pairs);
+        let middle = self.mid.iter().flat_map(|mid| &mid.rest);
+        let transformers = down
+            .filter_map(|(_, transformer)| transformer.as_ref())
+            .chain(middle.map(|(transformer, _)| transformer))
+            .chain(up.filter_map(|(_, transformer)| transformer.as_ref()));
+        let answers = transformers.flat_map(|transformer| transformer.answers(tokens));
+        Ok(Context(answers.collect::<Result<_>>()?))
+    }
+
     /// The raw prediction (B, out, h, w) for `x` (B, in, h, w), a timestep (0 to 999, may be
-    /// fractional), text tokens `context` (B, M, C), and, for models distilled with it, the guidance
+    /// fractional), the text's `context`, and, for models distilled with it, the guidance
     /// embedding (B, 1, guidance channels).
     ///
     /// # Errors
@@ -96,11 +112,12 @@ impl Unet {
         &self,
         x: &Act,
         timestep: f64,
-        context: &Act,
+        context: &Context,
         guidance: Option<&Act>,
         cancel: &CancelToken,
     ) -> Result<Act> {
         let time = self.embed_time(timestep, guidance, x)?;
+        let text = &mut context.0.iter();
         let x = if self.config.center_input {
             ops::affine(x, 2.0, -1.0)?
         } else {
@@ -110,7 +127,7 @@ impl Unet {
         let mut skips = vec![x.clone()];
         for down in &self.down {
             for pair in &down.pairs {
-                x = forward_pair(pair, &x, &time, context, cancel)?;
+                x = forward_pair(pair, &x, &time, text, cancel)?;
                 skips.push(x.clone());
             }
             if let Some(conv) = &down.downsample {
@@ -122,7 +139,7 @@ impl Unet {
             cancel.check()?;
             x = mid.first.forward(&x, Some(&time))?;
             if let Some((transformer, last)) = &mid.rest {
-                x = transformer.forward(&x, context, cancel)?;
+                x = transformer.forward(&x, text, cancel)?;
                 x = last.forward(&x, Some(&time))?;
             }
         }
@@ -131,7 +148,7 @@ impl Unet {
                 if let Some(skip) = skips.pop() {
                     x = ops::concat_channels(&x, &skip)?;
                 }
-                x = forward_pair(pair, &x, &time, context, cancel)?;
+                x = forward_pair(pair, &x, &time, text, cancel)?;
             }
             // To the size of the map it will meet: odd sizes were rounded up on the way down.
             if let (Some(conv), Some(skip)) = (&up.upsample, skips.last()) {
@@ -179,13 +196,13 @@ fn forward_pair(
     (resnet, transformer): &Pair,
     x: &Act,
     time: &Act,
-    context: &Act,
+    text: &mut std::slice::Iter<'_, Answers>,
     cancel: &CancelToken,
 ) -> Result<Act> {
     cancel.check()?;
     let x = resnet.forward(x, Some(time))?;
     match transformer {
-        Some(transformer) => transformer.forward(&x, context, cancel),
+        Some(transformer) => transformer.forward(&x, text, cancel),
         None => Ok(x),
     }
 }
