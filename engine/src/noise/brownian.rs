@@ -131,7 +131,7 @@ impl BrownianTree {
 
     /// A level as the tree knows it.
     fn point(&self, sigma: f32) -> f64 {
-        rounded(f64::from(sigma).clamp(self.whole.start, self.whole.end))
+        rounded(f64::from(sigma).max(self.whole.start).min(self.whole.end))
     }
 }
 
