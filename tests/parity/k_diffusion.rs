@@ -102,8 +102,10 @@ fn run(case: &Case, table: &NoiseTable) -> Result<Vec<f32>> {
 /// k-diffusion's side computed in f64 on f32 levels; ours rounds latents to f32, 6e-8 a step at unit
 /// variance, which a fall from sigma 160 or 4096 takes along. diffusers computes in f32 throughout.
 fn tolerance(case: &Case) -> f64 {
-    match case.config.as_str() {
-        "zero_snr" => 2e-4,
+    match (case.sampler.as_str(), case.config.as_str()) {
+        // From tiny steps to large ones LMS extrapolates far: it multiplies slopes by some 10^4.
+        ("lms", _) if case.schedule == "linear_quadratic" => 5e-3,
+        (_, "zero_snr") => 2e-4,
         _ => 2e-5,
     }
 }

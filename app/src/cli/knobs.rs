@@ -43,6 +43,9 @@ pub(super) const KNOBS: &[Opt] = &[
     ),
 ];
 
+/// An option that only some samplers use: its name, whether it was given, and who uses it.
+type Wish = (&'static str, bool, fn(&Uses) -> bool);
+
 /// The options that were given.
 #[derive(Default)]
 pub(super) struct Knobs {
@@ -117,8 +120,8 @@ impl Knobs {
         Ok(())
     }
 
-    /// Options that only some samplers use: name, whether given, and who uses it.
-    fn wishes(&self) -> [(&'static str, bool, fn(&Uses) -> bool); 6] {
+    /// The options that only some samplers use.
+    fn wishes(&self) -> [Wish; 6] {
         let churns: fn(&Uses) -> bool = |uses| uses.churn;
         [
             ("eta", self.eta.is_some(), |uses| uses.eta.is_some()),

@@ -49,7 +49,7 @@ pub fn numbers_field_ui(
 }
 
 /// The numbers as the field shows them.
-pub fn joined(numbers: &[f64]) -> String {
+pub(super) fn joined(numbers: &[f64]) -> String {
     let numbers: Vec<String> = numbers.iter().map(f64::to_string).collect();
     numbers.join(" ")
 }

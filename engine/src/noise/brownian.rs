@@ -5,7 +5,7 @@
 //! The path is torchsde's `BrownianTree` as k-diffusion's `BrownianTreeNoiseSampler` asks it, number
 //! for number: the interval of all levels is halved again and again, and each half's increment
 //! is drawn given the whole's (a Brownian bridge) with a seed that only the place in the tree decides.
-//! torch keeps the ends of these intervals in f32, rounded to 6 decimals; so do we.
+//! The ends of these intervals are decimals of 6 places; the numbers of the path are f32.
 
 use super::NoiseSource;
 use super::seed_sequence::seeds;
@@ -21,15 +21,15 @@ pub(super) struct BrownianTree {
     seed: u64,
     whole: Interval,
     /// Length of the whole interval before its ends were rounded.
-    length: f32,
+    length: f64,
     stream: Box<dyn NoiseSource + Send>,
 }
 
 /// An interval of sigma / alpha, by its place in the tree.
 #[derive(Clone, Copy)]
 struct Interval {
-    start: f32,
-    end: f32,
+    start: f64,
+    end: f64,
     /// Counts from the left among the intervals of its depth.
     place: u64,
     depth: u64,
@@ -38,7 +38,7 @@ struct Interval {
 impl BrownianTree {
     /// A path between `smallest` and `largest` sigma / alpha.
     pub(super) fn new(kind: NoiseKind, seed: u64, smallest: f64, largest: f64) -> Self {
-        let (smallest, largest) = (smallest as f32, largest as f32);
+        let (smallest, largest) = (single(smallest), single(largest));
         Self {
             kind,
             seed,
@@ -59,9 +59,9 @@ impl BrownianTree {
     }
 
     /// The path's increment from `start` to `end`, both within the whole.
-    fn increment(&self, start: f32, end: f32, len: usize) -> Vec<f32> {
+    fn increment(&self, start: f64, end: f64, len: usize) -> Vec<f32> {
         let [seed] = seeds::<POOL, 1>(self.seed, &[]);
-        let deviation = f64::from(self.length).sqrt() as f32;
+        let deviation = self.length.sqrt() as f32;
         let mut whole = self.normal(seed, len);
         whole.iter_mut().for_each(|value| *value *= deviation);
         let mut sum = None;
@@ -75,13 +75,13 @@ impl BrownianTree {
         &self,
         interval: Interval,
         increment: Vec<f32>,
-        part: [f32; 2],
+        part: [f64; 2],
         sum: &mut Option<Vec<f32>>,
     ) {
         let [start, end] = part;
         let middle = rounded(0.5 * (interval.end + interval.start));
         let is_whole = start == interval.start && end == interval.end;
-        // Between neighbouring numbers there is no middle: the path has no finer detail.
+        // Between neighbouring decimals there is no middle: the path has no finer detail.
         if is_whole || middle <= interval.start || middle >= interval.end {
             match sum {
                 None => *sum = Some(increment),
@@ -116,10 +116,11 @@ impl BrownianTree {
     }
 
     /// The increment of an interval's left half given that of the whole.
-    fn left_half(&self, interval: Interval, middle: f32, increment: &[f32]) -> Vec<f32> {
+    fn left_half(&self, interval: Interval, middle: f64, increment: &[f32]) -> Vec<f32> {
         let per_length = 1.0 / (interval.end - interval.start);
         let (left, right) = (middle - interval.start, interval.end - middle);
-        let deviation = f64::from(left * right * per_length).sqrt() as f32;
+        let deviation = (left * right * per_length).sqrt() as f32;
+        let (left, per_length) = (left as f32, per_length as f32);
         let [seed] = seeds::<POOL, 1>(self.seed, &[interval.place, interval.depth]);
         let noise = self.normal(seed, increment.len());
         let pairs = increment.iter().zip(noise);
@@ -129,10 +130,8 @@ impl BrownianTree {
     }
 
     /// A level as the tree knows it.
-    fn point(&self, sigma: f32) -> f32 {
-        // Python rounds the number itself, torch its f32 product.
-        let exact: f64 = format!("{sigma:.6}").parse().unwrap_or_default();
-        (exact as f32).clamp(self.whole.start, self.whole.end)
+    fn point(&self, sigma: f32) -> f64 {
+        rounded(f64::from(sigma).max(self.whole.start).min(self.whole.end))
     }
 }
 
@@ -163,9 +162,14 @@ fn add(sum: &mut [f32], more: &[f32]) {
     }
 }
 
-/// `torch.round(x, decimals=6)`.
-fn rounded(sigma: f32) -> f32 {
-    (sigma * 1e6).round_ties_even() / 1e6
+/// The number as f32 keeps it.
+fn single(sigma: f64) -> f64 {
+    f64::from(sigma as f32)
+}
+
+/// Python's `round(x, 6)`, which looks at the exact value: half of the middles are ties or nearly so.
+fn rounded(sigma: f64) -> f64 {
+    format!("{sigma:.6}").parse().unwrap_or(sigma)
 }
 
 #[cfg(test)]
