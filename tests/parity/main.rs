@@ -10,6 +10,7 @@
 mod networks;
 mod noise;
 mod pipelines;
+mod prompts;
 mod runs;
 mod samplers;
 mod schedules;
