@@ -106,11 +106,9 @@ impl Clerk {
             return;
         };
         // Looked through only where they are named: this runs while the artist types.
-        let folders: &[PathBuf] = match prompts.texts.iter().any(|text| text.contains("__")) {
-            true => &self.wildcard_folders,
-            false => &[],
-        };
-        let wildcards = WildcardFiles::open(folders);
+        let names_files = prompts.texts.iter().any(|text| text.contains("__"));
+        let folders = names_files.then_some(self.wildcard_folders.as_slice());
+        let wildcards = WildcardFiles::open(folders.unwrap_or_default());
         if let Ok(inspections) = inspect(tokenizer, prompts, &wildcards) {
             let inspections = Box::new(inspections);
             self.shared

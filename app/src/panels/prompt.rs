@@ -110,7 +110,7 @@ fn weigh_by_key(ctx: &Context, id: Id, text: &mut String) -> bool {
     let Some(range) = state.cursor.char_range() else {
         return false;
     };
-    let [start, end] = range.sorted_cursors().map(|cursor| cursor.index);
+    let [start, end] = range.sorted_cursors().map(|cursor| cursor.index.0);
     let Some((weighed, place)) = step_weight(text, start..end, tenths) else {
         return false;
     };
