@@ -292,14 +292,14 @@ fn keys_change_the_weight_of_the_word_at_the_cursor() {
     let press = |studio: &mut TestStudio, key| {
         studio
             .window
-            .key_press_modifiers(egui::Modifiers::COMMAND, key);
+            .key_press_modifiers(Modifiers::COMMAND, key);
         studio.run();
         studio.window.state().studio().draft.prompt.clone()
     };
-    assert_eq!(press(&mut studio, egui::Key::ArrowUp), "a red (fox:1.1)");
-    assert_eq!(press(&mut studio, egui::Key::ArrowUp), "a red (fox:1.2)");
-    press(&mut studio, egui::Key::ArrowDown);
-    assert_eq!(press(&mut studio, egui::Key::ArrowDown), "a red fox");
+    assert_eq!(press(&mut studio, Key::ArrowUp), "a red (fox:1.1)");
+    assert_eq!(press(&mut studio, Key::ArrowUp), "a red (fox:1.2)");
+    press(&mut studio, Key::ArrowDown);
+    assert_eq!(press(&mut studio, Key::ArrowDown), "a red fox");
     // What is typed is read in the whole language, whatever a recalled recipe said.
     let asked = studio.engine.script().inspected.clone();
     assert!(asked.is_none_or(|asked| asked.seed.is_some()));

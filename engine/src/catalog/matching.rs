@@ -99,8 +99,15 @@ mod tests {
         let by_name = |id: &str| Some((id.to_owned(), MatchedBy::Name));
         assert_eq!(meant("copy", Some(&hash), None), by_hash("copy"));
         assert_eq!(meant("x", Some(&hash), None), by_hash("first copy"));
-        assert_eq!(meant("other", None, Some(&hash[..10])), by_hash("first copy"));
-        assert_eq!(meant("other", None, Some("ab12")), by_name("other"), "too short");
+        assert_eq!(
+            meant("other", None, Some(&hash[..10])),
+            by_hash("first copy")
+        );
+        assert_eq!(
+            meant("other", None, Some("ab12")),
+            by_name("other"),
+            "too short"
+        );
         assert_eq!(meant("SD/dream V1.ckpt", None, None), by_name("other"));
         assert_eq!(meant("gone", None, Some("ffffffffff")), None);
     }
