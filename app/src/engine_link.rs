@@ -56,11 +56,9 @@ impl EngineLink {
                 studio.on_submitted(*request, answer);
             }
             Effect::CancelJob(job) => self.client.cancel(job),
-            Effect::CountTokens {
-                query,
-                model,
-                texts,
-            } => self.client.count_tokens(query, &model, texts),
+            Effect::InspectPrompts { query, prompts } => {
+                self.client.inspect_prompts(query, *prompts);
+            }
             Effect::WarmUp(model) => self.client.warm_up(&model),
             Effect::SetModelFolders(folders) => self.client.set_model_folders(folders),
             Effect::ForgetUnfinished(key) => self.client.forget_unfinished(&key),

@@ -22,6 +22,8 @@ pub struct Paths {
     pub data_dir: PathBuf,
     /// Folders searched for models; the first is the program's own.
     pub model_folders: Vec<PathBuf>,
+    /// Folders searched for wildcard files; the first is the program's own.
+    pub wildcard_folders: Vec<PathBuf>,
 }
 
 /// Folders named on the command line.
@@ -33,6 +35,8 @@ pub struct PathOptions {
     pub data_dir: Option<PathBuf>,
     /// More folders of models.
     pub model_folders: Vec<PathBuf>,
+    /// More folders of wildcard files.
+    pub wildcard_folders: Vec<PathBuf>,
 }
 
 /// No folder can be told.
@@ -75,10 +79,13 @@ impl Paths {
                 .extend(std::env::split_paths(&list).filter(|p| !p.as_os_str().is_empty()));
         }
         model_folders.extend(options.model_folders.iter().cloned());
+        let mut wildcard_folders = vec![data_dir.join("wildcards")];
+        wildcard_folders.extend(options.wildcard_folders.iter().cloned());
         Ok(Self {
             library_dir,
             data_dir,
             model_folders,
+            wildcard_folders,
         })
     }
 }
@@ -108,6 +115,7 @@ mod tests {
             library_dir: Some("own".into()),
             data_dir: None,
             model_folders: vec!["c".into()],
+            wildcard_folders: vec!["w".into()],
         };
         let paths = Paths::find(&options, variable).unwrap();
         assert_eq!(paths.library_dir, PathBuf::from("own"));
@@ -117,5 +125,7 @@ mod tests {
             paths.model_folders,
             [own, "a".into(), "b".into(), "c".into()]
         );
+        let own = PathBuf::from("env-data").join("wildcards");
+        assert_eq!(paths.wildcard_folders, [own, "w".into()]);
     }
 }

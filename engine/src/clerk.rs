@@ -1,4 +1,4 @@
-//! The threads `engine-clerk` and `engine-hasher`: finding models, counting tokens, hashing files.
+//! The threads `engine-clerk` and `engine-hasher`: finding models, reading prompts, hashing files.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -10,20 +10,20 @@ use crate::catalog::scan::{self, Found};
 use crate::engine::{EmbeddedModel, EngineConfig, Shared};
 use crate::event::Event;
 use crate::families;
+use crate::prompt::inspect::{PromptQuery, inspect};
 use crate::prompt::tokenizer::Tokenizer;
+use crate::prompt::wildcards::WildcardFiles;
 
 /// What the clerk is asked.
 pub(crate) enum ClerkTask {
     /// Look through these folders.
     Scan(Vec<PathBuf>),
-    /// Count tokens.
-    CountTokens {
+    /// Read prompts as a job would.
+    Inspect {
         /// Returned with the answer.
         query: u64,
-        /// Model id.
-        model: String,
-        /// Texts.
-        texts: Vec<String>,
+        /// What to read.
+        prompts: Box<PromptQuery>,
     },
 }
 
@@ -32,6 +32,7 @@ pub(crate) struct Clerk {
     shared: Arc<Shared>,
     embedded: Vec<EmbeddedModel>,
     data_dir: PathBuf,
+    wildcard_folders: Vec<PathBuf>,
     hashes: Sender<Vec<Found>>,
     /// The tokenizer used last.
     tokenizer: Option<(String, Tokenizer)>,
@@ -48,6 +49,7 @@ impl Clerk {
             shared,
             embedded,
             data_dir,
+            wildcard_folders: config.wildcard_folders.clone(),
             hashes,
             tokenizer: None,
         }
@@ -66,13 +68,7 @@ impl Clerk {
         for task in tasks {
             match task {
                 ClerkTask::Scan(folders) => self.scan(&folders),
-                ClerkTask::CountTokens {
-                    query,
-                    model,
-                    texts,
-                } => {
-                    self.count_tokens(query, &model, &texts);
-                }
+                ClerkTask::Inspect { query, prompts } => self.inspect(query, &prompts),
             }
         }
     }
@@ -95,7 +91,8 @@ impl Clerk {
         let _later = self.hashes.try_send(unknown).is_err();
     }
 
-    fn count_tokens(&mut self, query: u64, model: &str, texts: &[String]) {
+    fn inspect(&mut self, query: u64, prompts: &PromptQuery) {
+        let model = &prompts.model;
         if self.tokenizer.as_ref().is_none_or(|(id, _)| id != model) {
             let found = self.shared.found(model);
             let read = |found: Found| {
@@ -103,17 +100,19 @@ impl Clerk {
             };
             self.tokenizer = found
                 .and_then(read)
-                .map(|tokenizer| (model.to_owned(), tokenizer));
+                .map(|tokenizer| (model.clone(), tokenizer));
         }
         let Some((_, tokenizer)) = &self.tokenizer else {
             return;
         };
-        let counts: Option<Vec<_>> = texts
-            .iter()
-            .map(|text| tokenizer.count(text).ok())
-            .collect();
-        if let Some(counts) = counts {
-            self.shared.emit(Event::TokensCounted { query, counts });
+        // Looked through only where they are named: this runs while the artist types.
+        let names_files = prompts.texts.iter().any(|text| text.contains("__"));
+        let folders = names_files.then_some(self.wildcard_folders.as_slice());
+        let wildcards = WildcardFiles::open(folders.unwrap_or_default());
+        if let Ok(inspections) = inspect(tokenizer, prompts, &wildcards) {
+            let inspections = Box::new(inspections);
+            self.shared
+                .emit(Event::PromptsInspected { query, inspections });
         }
     }
 }

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::catalog::Catalog;
 use crate::error::Result;
 use crate::event::{Event, JobId, Preview};
+use crate::prompt::inspect::PromptQuery;
 use crate::recipe::Recipe;
 
 /// What the interface and the command line may ask of the engine. No call blocks on computation
@@ -26,8 +27,9 @@ pub trait EngineClient: Send {
     fn take_preview(&self) -> Option<Preview>;
     /// What can be run. Cheap: a shared snapshot.
     fn catalog(&self) -> Arc<Catalog>;
-    /// Counts tokens in the background; answered by `Event::TokensCounted` with the same `query`.
-    fn count_tokens(&self, query: u64, model: &str, texts: Vec<String>);
+    /// Reads prompts as a job would, in the background; answered by `Event::PromptsInspected` with
+    /// the same `query`.
+    fn inspect_prompts(&self, query: u64, prompts: PromptQuery);
     /// Looks through these folders (and the built-in models) again; answered by
     /// `Event::CatalogChanged`.
     fn set_model_folders(&self, folders: Vec<PathBuf>);

@@ -1,7 +1,7 @@
 //! The engine's handle: starts the threads, queues jobs, hands out events and previews.
 //!
 //! Threads: `engine-worker` runs jobs; `engine-queue` journals them before they may start;
-//! `engine-clerk` finds models and counts tokens; `engine-hasher` hashes model files. All work at a
+//! `engine-clerk` finds models and reads prompts; `engine-hasher` hashes model files. All work at a
 //! lower priority than the interface's.
 
 use std::path::PathBuf;
@@ -21,6 +21,7 @@ use crate::error::{EngineError, Result};
 use crate::event::{Event, JobId, Preview, Stage};
 use crate::intake::{Intake, IntakeTask};
 use crate::mailbox::Mailbox;
+use crate::prompt::inspect::PromptQuery;
 use crate::queue::Journal;
 use crate::queue::line::Line;
 use crate::worker::Worker;
@@ -29,7 +30,7 @@ use crate::worker::Worker;
 pub const QUEUE_LIMIT: usize = 256;
 /// Events that may wait to be read; whoever sends more waits, none is dropped.
 const EVENTS_LIMIT: usize = 4096;
-/// Tasks that may wait for the clerk; further token counts are dropped, the next one replaces them.
+/// Tasks that may wait for the clerk; further prompts are dropped, the next one replaces them.
 const CLERK_LIMIT: usize = 64;
 
 /// Called after every event and preview, from the engine's thread; must not block.
@@ -48,6 +49,8 @@ pub struct EngineConfig {
     pub data_dir: PathBuf,
     /// Folders searched for models.
     pub model_folders: Vec<PathBuf>,
+    /// Folders searched for the files of `__name__` in prompts.
+    pub wildcard_folders: Vec<PathBuf>,
     /// Models inside the program.
     pub embedded_models: Vec<EmbeddedModel>,
     /// Compute threads; `None`: one a core.
@@ -346,11 +349,10 @@ impl EngineClient for Engine {
         self.shared.catalog()
     }
 
-    fn count_tokens(&self, query: u64, model: &str, texts: Vec<String>) {
-        let task = ClerkTask::CountTokens {
+    fn inspect_prompts(&self, query: u64, prompts: PromptQuery) {
+        let task = ClerkTask::Inspect {
             query,
-            model: model.to_owned(),
-            texts,
+            prompts: Box::new(prompts),
         };
         let _dropped = self.clerk.try_send(task).is_err();
     }
@@ -358,7 +360,7 @@ impl EngineClient for Engine {
     fn set_model_folders(&self, folders: Vec<PathBuf>) {
         let task = ClerkTask::Scan(folders);
         if let Err(TrySendError::Full(task)) = self.clerk.try_send(task) {
-            // Only token counts can have filled the lane; they are answered in milliseconds.
+            // Only prompts can have filled the lane; they are answered in milliseconds.
             let _stopped = self.clerk.send(task).is_err();
         }
     }

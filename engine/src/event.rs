@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use crate::error::EngineError;
+use crate::prompt::inspect::Inspection;
 use crate::raster::Picture;
 use crate::recipe::{Recipe, Record};
 
@@ -106,12 +107,12 @@ pub enum Event {
         /// Why.
         error: EngineError,
     },
-    /// Answer to [`crate::client::EngineClient::count_tokens`].
-    TokensCounted {
+    /// Answer to [`crate::client::EngineClient::inspect_prompts`].
+    PromptsInspected {
         /// The query's id.
         query: u64,
-        /// One count a text, in the order asked.
-        counts: Vec<TokenCount>,
+        /// Of the prompt and of the negative prompt.
+        inspections: Box<[Inspection; 2]>,
     },
 }
 
@@ -119,7 +120,7 @@ impl Event {
     /// The job the event speaks of.
     pub fn job(&self) -> Option<JobId> {
         match self {
-            Self::CatalogChanged | Self::TokensCounted { .. } => None,
+            Self::CatalogChanged | Self::PromptsInspected { .. } => None,
             Self::Started { job, .. }
             | Self::StageChanged { job, .. }
             | Self::StepDone { job, .. }
@@ -132,11 +133,11 @@ impl Event {
 }
 
 /// How long a prompt is for a model.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TokenCount {
     /// Tokens of the text, without start and end marks.
     pub used: u32,
-    /// Tokens the model reads; what lies beyond is cut.
+    /// Tokens the model reads in as many chunks as the text takes; what lies beyond is cut.
     pub limit: u32,
 }
 

@@ -22,16 +22,18 @@ use crate::families::model::{Conditioning, Model};
 use crate::library::files::numbered;
 use crate::library::{Library, save_to_file, save_to_folder};
 
-use crate::pipeline::{self, Inputs, Rendered};
+use crate::pipeline::{self, Inputs, Prompts, Rendered};
 use crate::preview::LinearMap;
+use crate::prompt::Reading;
+use crate::prompt::wildcards::WildcardFiles;
 use crate::queue::line::{Next, Waiting};
 use crate::raster::{Mask, Picture, decode_picture, mask_from_picture};
 use crate::recipe::{Outcome, Precision, Recipe, Record};
 use hashing::HashInBackground;
 use listener::JobListener;
 
-/// Encoded prompts kept with a model.
-const ENCODINGS_LIMIT: usize = 16;
+/// Encoded texts kept with a model.
+const ENCODINGS_LIMIT: usize = 32;
 
 /// A model in memory.
 struct Loaded {
@@ -39,7 +41,7 @@ struct Loaded {
     precision: Precision,
     model: Box<dyn Model>,
     map: LinearMap,
-    encodings: HashMap<String, Conditioning>,
+    encodings: HashMap<(String, Reading), Conditioning>,
     /// Decoding time per picture pixel, in seconds, once known.
     decode_secs_per_px: Option<f64>,
 }
@@ -49,6 +51,7 @@ pub(crate) struct Worker {
     shared: Arc<Shared>,
     backend: Arc<Backend>,
     library_dir: PathBuf,
+    wildcard_folders: Vec<PathBuf>,
     library: Option<Library>,
     previews: bool,
     probe: StageProbe,
@@ -68,6 +71,7 @@ impl Worker {
             shared,
             backend: Arc::new(backend),
             library_dir: config.library_dir.clone(),
+            wildcard_folders: config.wildcard_folders.clone(),
             library: None,
             previews: config.previews,
             probe,
@@ -151,9 +155,13 @@ impl Worker {
         let start = self.read_start(&mut recipe, waiting, &mut warnings)?;
         let events = Arc::clone(&self.shared);
         let count = waiting.request.count;
+        // Read for each job: files that were edited meanwhile count.
+        let wildcards = WildcardFiles::open(&self.wildcard_folders);
+        let mut first = recipe.clone();
+        warnings.extend(first.choose_prompts(&wildcards));
         events.emit(Event::Started {
             job,
-            recipe: Box::new(recipe.clone()),
+            recipe: Box::new(first),
             count,
         });
 
@@ -170,6 +178,12 @@ impl Worker {
             cancel.check()?;
             let mut recipe = recipe.clone();
             recipe.seed += u64::from(picture);
+            let missing = recipe.choose_prompts(&wildcards);
+            for note in missing {
+                if !warnings.contains(&note) {
+                    warnings.push(note);
+                }
+            }
             let began = Instant::now();
             let (rendered, cut) = self.render(&recipe, job, [picture, count], &start, cancel)?;
             if let Some(hash) = hash.take() {
@@ -325,11 +339,11 @@ impl Worker {
         };
         // Impossible step counts show before any work is done.
         pipeline::plan(recipe, &loaded.model.facts().noise)?;
-        let prompt = loaded.encode(&recipe.prompt, cancel)?;
-        let negative = loaded.encode(&recipe.negative_prompt, cancel)?;
+        let reading = recipe.prompting.reading();
+        let prompts = Prompts::encode(recipe, &mut |text| loaded.encode(text, reading, cancel))?;
         let mut warnings = loaded.model.warnings().to_vec();
-        warnings.extend(cut_warning("prompt", &prompt));
-        warnings.extend(cut_warning("negative prompt", &negative));
+        let fields = ["prompt", "negative prompt"].into_iter();
+        warnings.extend(fields.zip(prompts.cut()).filter_map(cut_warning));
         let area = f64::from(recipe.width_px) * f64::from(recipe.height_px);
         let decode_cost = loaded
             .decode_secs_per_px
@@ -337,8 +351,7 @@ impl Worker {
         let inputs = Inputs {
             model: loaded.model.as_ref(),
             device: self.backend.device(),
-            prompt: &prompt,
-            negative: &negative,
+            prompts: &prompts,
             start: start
                 .as_ref()
                 .map(|(picture, mask)| (picture, mask.as_ref())),
@@ -402,24 +415,30 @@ impl Worker {
 }
 
 impl Loaded {
-    fn encode(&mut self, text: &str, cancel: &CancelToken) -> Result<Conditioning> {
-        if let Some(known) = self.encodings.get(text) {
+    fn encode(
+        &mut self,
+        text: &str,
+        reading: Reading,
+        cancel: &CancelToken,
+    ) -> Result<Conditioning> {
+        let key = (text.to_owned(), reading);
+        if let Some(known) = self.encodings.get(&key) {
             return Ok(known.clone());
         }
-        let encoded = self.model.encode_prompt(text, cancel)?;
+        let encoded = self.model.encode_prompt(text, reading, cancel)?;
         if self.encodings.len() >= ENCODINGS_LIMIT {
             self.encodings.clear();
         }
-        self.encodings.insert(text.to_owned(), encoded.clone());
+        self.encodings.insert(key, encoded.clone());
         Ok(encoded)
     }
 }
 
-fn cut_warning(field: &str, encoded: &Conditioning) -> Option<String> {
-    let (used, limit) = encoded.count;
-    (used > limit).then(|| {
-        format!("the {field} has {used} tokens, of which the model read the first {limit}")
-    })
+fn cut_warning((field, cut): (&str, Option<(usize, usize)>)) -> Option<String> {
+    let (used, limit) = cut?;
+    Some(format!(
+        "the {field} has {used} tokens, of which the model read the first {limit}"
+    ))
 }
 
 fn stage_name(stage: Stage) -> &'static str {

@@ -149,6 +149,7 @@ pub(crate) fn measure() {
             let config = EngineConfig {
                 library_dir: folder.path().join("library"),
                 data_dir: folder.path().join("data"),
+                wildcard_folders: Vec::new(),
                 model_folders: Vec::new(),
                 embedded_models: pentimento::starter::embedded_models().to_vec(),
                 threads: Some(2),

@@ -7,6 +7,8 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 use pentimento_engine::client::EngineClient;
 use pentimento_engine::error::EngineError;
 use pentimento_engine::event::{Event, JobId, Stage};
+use pentimento_engine::prompt::PromptSyntax;
+use pentimento_engine::prompt::inspect::PromptQuery;
 use support::running::{Options, Running, is_last, on_stage, recipe, request};
 
 /// Short names of a job's events.
@@ -412,21 +414,44 @@ fn what_cannot_run_is_refused_at_once() {
 }
 
 #[test]
-fn tokens_are_counted_in_the_background() {
+fn prompts_are_read_in_the_background() {
     let running = Running::start();
     running.wait_for_model("sd1");
-    running
-        .engine
-        .count_tokens(7, "sd1", vec![String::new(), "red ".repeat(100)]);
+    let query = PromptQuery {
+        model: "sd1".to_owned(),
+        texts: [
+            "(red:1.5) {apple|apple} [blue:green:1]".to_owned(),
+            "red ".repeat(100),
+        ],
+        syntax: PromptSyntax::A1111,
+        steps: 4,
+        seed: Some(1),
+    };
+    running.engine.inspect_prompts(7, query);
     let began = Instant::now();
     loop {
         assert!(began.elapsed() < Duration::from_secs(20));
-        if let Some(Event::TokensCounted { query, counts }) =
+        if let Some(Event::PromptsInspected { query, inspections }) =
             running.engine.wait_event(Duration::from_millis(50))
         {
-            assert_eq!((query, counts.len()), (7, 2));
-            assert_eq!((counts[0].used, counts[0].limit), (0, 75));
-            assert_eq!(counts[1].used % 100, 0);
+            assert_eq!(query, 7);
+            let [prompt, negative] = *inspections;
+            assert_eq!(
+                prompt.chosen.as_deref(),
+                Some("(red:1.5) apple [blue:green:1]")
+            );
+            let spans = &prompt.parts[0].spans;
+            let steps: Vec<[u32; 2]> = spans.iter().map(|span| span.steps).collect();
+            assert_eq!(steps, [[1, 2], [3, 4]]);
+            let words = &spans[1].chunks[0].words;
+            assert_eq!(
+                words.as_slice(),
+                [("red".to_owned(), 1.5), ("apple green".to_owned(), 1.0)]
+            );
+            assert_eq!(negative.count.used % 100, 0);
+            assert_eq!(negative.count.limit % 75, 0);
+            assert!(negative.count.limit >= negative.count.used);
+            assert!(negative.parts[0].spans[0].chunks.len() > 1);
             break;
         }
     }

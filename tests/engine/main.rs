@@ -8,5 +8,7 @@
 )]
 
 mod determinism;
+mod dialects;
 mod jobs;
 mod paste_back;
+mod prompts;

@@ -11,6 +11,7 @@ mod k_diffusion;
 mod networks;
 mod noise;
 mod pipelines;
+mod prompts;
 mod runs;
 mod samplers;
 mod schedules;

@@ -8,6 +8,7 @@ use pentimento_engine::families::model::{Model, NetworkInput};
 use pentimento_engine::kernels::cpu::{Precision, trusted_isa};
 use pentimento_engine::latent::Latents;
 use pentimento_engine::nn::{Act, Compute};
+use pentimento_engine::prompt::Reading;
 use pentimento_engine::weights::files::ModelFiles;
 use support::compare::expect_near;
 use support::fixture::{Fixture, Recorded};
@@ -61,7 +62,11 @@ fn text_and_unet_on(name: &str, compute: &Compute) {
 
     let conditions: Vec<_> = PROMPTS
         .iter()
-        .map(|prompt| model.encode_prompt(prompt, &cancel).unwrap())
+        .map(|prompt| {
+            model
+                .encode_prompt(prompt, Reading::default(), &cancel)
+                .unwrap()
+        })
         .collect();
     let hidden: Vec<f32> = conditions
         .iter()

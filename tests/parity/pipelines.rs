@@ -3,8 +3,9 @@
 
 use pentimento_engine::client::Blob;
 use pentimento_engine::client::Request;
+use pentimento_engine::prompt::PromptSyntax;
 use pentimento_engine::raster::decode_picture;
-use pentimento_engine::recipe::{Inpaint, InpaintArea, MaskedContent, Recipe, Start};
+use pentimento_engine::recipe::{Inpaint, InpaintArea, MaskedContent, Prompting, Recipe, Start};
 use serde::Deserialize;
 use support::compare::psnr_db;
 use support::places;
@@ -24,6 +25,9 @@ struct Case {
     height: u32,
     seed: u64,
     steps: u32,
+    /// Recorded pictures of long prompts are cut as diffusers cuts them.
+    #[serde(default)]
+    prompt_syntax: PromptSyntax,
     guidance: f64,
     guidance_rescale: f64,
     sampler: String,
@@ -75,6 +79,10 @@ fn request_of(case: &Case) -> Request {
     let recipe = Recipe {
         prompt: case.prompt.clone(),
         negative_prompt: case.negative_prompt.clone(),
+        prompting: Prompting {
+            syntax: case.prompt_syntax,
+            ..Prompting::default()
+        },
         width_px: case.width,
         height_px: case.height,
         seed: case.seed,

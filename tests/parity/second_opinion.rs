@@ -11,6 +11,7 @@ use pentimento_engine::families::identify;
 use pentimento_engine::families::model::Model;
 use pentimento_engine::kernels::cpu::{Precision, trusted_isa};
 use pentimento_engine::nn::{Act, Compute};
+use pentimento_engine::prompt::Reading;
 use pentimento_engine::prompt::tokenizer::Tokenizer;
 use pentimento_engine::weights::files::ModelFiles;
 use support::compare::expect_near;
@@ -43,7 +44,7 @@ fn text_encoder_agrees_with_candle_transformers() {
     let (files, model) = load("sd1");
     let prompt = "a wizard with a blue hat, 3d";
     let ours = model
-        .encode_prompt(prompt, &CancelToken::default())
+        .encode_prompt(prompt, Reading::default(), &CancelToken::default())
         .unwrap();
 
     let ids = Tokenizer::read(&files, "tokenizer", 77)

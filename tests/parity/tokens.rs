@@ -46,8 +46,11 @@ fn ids_are_those_of_transformers() {
 fn counts_are_without_marks_and_before_cutting() {
     let files = ModelFiles::folder(places::model("starter"));
     let tokenizer = Tokenizer::read(&files, "tokenizer", 32).unwrap();
-    let empty = tokenizer.count("").unwrap();
-    assert_eq!((empty.used, empty.limit), (0, 30));
-    assert_eq!(tokenizer.count("a red apple").unwrap().used, 3);
-    assert_eq!(tokenizer.count(&"red ".repeat(50)).unwrap().used, 50);
+    let used = |text: &str| tokenizer.encode(text).unwrap().used;
+    assert_eq!(tokenizer.room(), 30);
+    assert_eq!(used(""), 0);
+    assert_eq!(used("a red apple"), 3);
+    assert_eq!(used(&"red ".repeat(50)), 50);
+    let ids = tokenizer.words("a Red\napple, ünï 雪 3d!").unwrap();
+    assert_eq!(tokenizer.text(&ids), "a red apple , ünï 雪 3 d !");
 }

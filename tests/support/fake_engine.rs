@@ -8,6 +8,7 @@ use pentimento_engine::catalog::{Catalog, Choice, Defaults, ModelInfo};
 use pentimento_engine::client::{EngineClient, Request, UnfinishedJob};
 use pentimento_engine::error::{EngineError, Result};
 use pentimento_engine::event::{Event, JobId, Preview, Stage, TokenCount};
+use pentimento_engine::prompt::inspect::{Inspection, PromptQuery};
 use pentimento_engine::raster::Picture;
 use pentimento_engine::recipe::{Outcome, Recipe, Record};
 
@@ -30,8 +31,8 @@ pub struct Script {
     pub folders: Vec<PathBuf>,
     /// Journal keys that were dropped.
     pub forgotten: Vec<String>,
-    /// Texts that were counted last.
-    pub counted: Vec<String>,
+    /// Prompts that were read last.
+    pub inspected: Option<PromptQuery>,
     /// The answer to the next request, instead of taking it.
     pub refusal: Option<EngineError>,
     /// Jobs of an earlier run.
@@ -137,20 +138,22 @@ impl EngineClient for FakeEngine {
         Arc::clone(&self.script().catalog)
     }
 
-    fn count_tokens(&self, query: u64, model: &str, texts: Vec<String>) {
+    fn inspect_prompts(&self, query: u64, prompts: PromptQuery) {
         let mut script = self.script();
-        let limit = script.catalog.find(model).map_or(0, |m| m.context_tokens);
-        let counts = texts
-            .iter()
-            .map(|text| TokenCount {
+        let model = script.catalog.find(&prompts.model);
+        let limit = model.map_or(0, |model| model.context_tokens);
+        let inspect = |text: &String| Inspection {
+            count: TokenCount {
                 used: text.split_whitespace().count() as u32,
                 limit,
-            })
-            .collect();
-        script.counted = texts;
+            },
+            ..Inspection::default()
+        };
+        let inspections = Box::new(prompts.texts.each_ref().map(inspect));
+        script.inspected = Some(prompts);
         script
             .events
-            .push_back(Event::TokensCounted { query, counts });
+            .push_back(Event::PromptsInspected { query, inspections });
     }
 
     fn set_model_folders(&self, folders: Vec<PathBuf>) {

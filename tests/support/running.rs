@@ -10,8 +10,8 @@ use pentimento_engine::error::EngineError;
 use pentimento_engine::event::{Event, JobId};
 use pentimento_engine::raster::Picture;
 use pentimento_engine::recipe::{
-    Knobs, ModelRef, NoiseKind, PROMPT_REVISION, Precision, RECIPE_VERSION, Recipe,
-    SAMPLER_REVISION,
+    Knobs, ModelRef, NoiseKind, PROMPT_REVISION, Precision, Prompting, RECIPE_VERSION, Recipe,
+    Record, SAMPLER_REVISION,
 };
 use tempfile::TempDir;
 
@@ -27,6 +27,8 @@ pub struct Options {
     pub previews: bool,
     /// Folders searched for models.
     pub model_folders: Vec<PathBuf>,
+    /// Folders searched for wildcard files.
+    pub wildcard_folders: Vec<PathBuf>,
     /// Hears of each stage on the worker's thread.
     pub probe: StageProbe,
 }
@@ -37,6 +39,7 @@ impl Default for Options {
             threads: 2,
             previews: false,
             model_folders: vec![crate::places::fixture("models")],
+            wildcard_folders: Vec::new(),
             probe: Arc::new(|_, _| ()),
         }
     }
@@ -66,6 +69,7 @@ impl Running {
             library_dir: folder.path().join("library"),
             data_dir: folder.path().join("data"),
             model_folders: options.model_folders,
+            wildcard_folders: options.wildcard_folders,
             embedded_models: pentimento::starter::embedded_models().to_vec(),
             threads: Some(options.threads),
             device: "cpu".to_owned(),
@@ -158,6 +162,23 @@ impl Running {
         Ok(pictures)
     }
 
+    /// Runs a job to its end and gives what made its pictures.
+    ///
+    /// # Errors
+    /// What the job failed with.
+    pub fn records(&self, request: Request) -> Result<Vec<Record>, EngineError> {
+        let job = self.submit_request(request);
+        let mut records = Vec::new();
+        for event in self.until_end(job) {
+            match event {
+                Event::ImageReady { record, .. } => records.push(*record),
+                Event::Failed { error, .. } => return Err(error),
+                _ => {}
+            }
+        }
+        Ok(records)
+    }
+
     /// Runs a recipe and gives its picture.
     pub fn picture(&self, recipe: Recipe) -> Picture {
         let mut pictures = self
@@ -198,9 +219,11 @@ pub fn recipe(model: &str) -> Recipe {
         model: ModelRef {
             id: model.to_owned(),
             sha256: None,
+            ..ModelRef::default()
         },
         prompt: "a red apple, 3d".to_owned(),
         negative_prompt: String::new(),
+        prompting: Prompting::default(),
         width_px: 64,
         height_px: 64,
         seed: 1,

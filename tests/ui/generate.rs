@@ -265,14 +265,42 @@ fn prompts_that_are_too_long_say_what_is_cut() {
     studio.run();
     studio.wait_for("the count", |app| {
         app.studio()
-            .tokens
+            .prompts
             .prompt
-            .is_some_and(|count| count.used == 41)
+            .as_ref()
+            .is_some_and(|read| read.count.used == 41)
     });
     studio.window.get_by_label("41 / 30");
     studio
         .window
         .get_by_label("The last 11 of these tokens are cut: this model reads 30.");
+}
+
+#[test]
+fn keys_change_the_weight_of_the_word_at_the_cursor() {
+    let mut studio = TestStudio::new();
+    studio
+        .window
+        .get_by_role_and_label(egui::Role::MultilineTextInput, "Prompt")
+        .focus();
+    studio.run();
+    studio
+        .window
+        .get_by_role_and_label(egui::Role::MultilineTextInput, "Prompt")
+        .type_text("a red fox");
+    studio.run();
+    let press = |studio: &mut TestStudio, key| {
+        studio.window.key_press_modifiers(Modifiers::COMMAND, key);
+        studio.run();
+        studio.window.state().studio().draft.prompt.clone()
+    };
+    assert_eq!(press(&mut studio, Key::ArrowUp), "a red (fox:1.1)");
+    assert_eq!(press(&mut studio, Key::ArrowUp), "a red (fox:1.2)");
+    press(&mut studio, Key::ArrowDown);
+    assert_eq!(press(&mut studio, Key::ArrowDown), "a red fox");
+    // What is typed is read in the whole language, whatever a recalled recipe said.
+    let asked = studio.engine.script().inspected.clone();
+    assert!(asked.is_none_or(|asked| asked.seed.is_some()));
 }
 
 #[test]

@@ -2,52 +2,55 @@
 
 use std::path::Path;
 
+use pentimento_engine::catalog::matching::MatchedBy;
 use pentimento_engine::catalog::{Catalog, ModelInfo};
 use pentimento_engine::error::EngineError;
+use pentimento_engine::recipe::ModelRef;
 
 use super::Failure;
 
-/// The model by name or folder, without one the first; a recipe's model also by its hash, since
-/// folders get renamed.
-pub(super) fn choose<'a>(
+/// The model that an option names, by id or folder.
+pub(super) fn named<'a>(catalog: &'a Catalog, wanted: &str) -> Result<&'a ModelInfo, Failure> {
+    find(catalog, wanted).ok_or_else(|| missing_model(catalog, wanted))
+}
+
+/// The model that a recipe means; without a name the first.
+pub(super) fn of_recipe<'a>(
     catalog: &'a Catalog,
-    wanted: Option<&str>,
-    hash: Option<&str>,
+    wanted: &ModelRef,
     notes: &mut Vec<String>,
 ) -> Result<&'a ModelInfo, Failure> {
-    let Some(wanted) = wanted else {
-        return catalog.models.first().ok_or_else(|| {
-            Failure::Other("there is no model; give a folder with --models DIR".to_owned())
-        });
-    };
-    let by_name = find(catalog, wanted);
-    let known = by_name.and_then(|model| model.sha256.as_deref());
-    if hash.is_none() || known == hash {
-        return by_name.ok_or_else(|| missing_model(catalog, wanted));
+    if wanted.id.is_empty() && wanted.short_hash.is_none() {
+        return first(catalog);
     }
-    let by_hash = catalog
-        .models
-        .iter()
-        .find(|model| model.sha256.as_deref() == hash);
-    match (by_hash, by_name) {
-        (Some(model), _) => {
+    let name = &wanted.id;
+    let meant = catalog.meant(wanted);
+    let meant = meant.or_else(|| Some((find(catalog, name)?, MatchedBy::Name)));
+    let Some((model, by)) = meant else {
+        return Err(missing_model(catalog, name));
+    };
+    match by {
+        MatchedBy::Hash if model.id != *name => {
             notes.push(format!(
-                "the recipe's model “{wanted}” is here “{}”",
+                "the recipe's model “{name}” is here “{}”",
                 model.id
             ));
-            Ok(model)
         }
-        (None, Some(model)) => {
-            if known.is_some() {
-                notes.push(format!(
-                    "the model “{wanted}” is not the one the recipe was made with: the picture \
-                     will differ"
-                ));
-            }
-            Ok(model)
+        MatchedBy::Name if wanted.sha256.is_some() && model.sha256.is_some() => {
+            notes.push(format!(
+                "the model “{name}” is not the one the recipe was made with: the picture will differ"
+            ));
         }
-        (None, None) => Err(missing_model(catalog, wanted)),
+        MatchedBy::Hash | MatchedBy::Name => {}
     }
+    Ok(model)
+}
+
+/// The model that is taken when none is named.
+pub(super) fn first(catalog: &Catalog) -> Result<&ModelInfo, Failure> {
+    catalog.models.first().ok_or_else(|| {
+        Failure::Other("there is no model; give a folder with --models DIR".to_owned())
+    })
 }
 
 /// By id, or by folder however its path is written.

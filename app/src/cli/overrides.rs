@@ -1,7 +1,8 @@
 //! Options of `render` that replace a field of the recipe.
 
+use pentimento_engine::prompt::{PromptSyntax, Weighting};
 use pentimento_engine::recipe::{
-    Inpaint, InpaintArea, MaskedContent, NoiseKind, Precision, Recipe,
+    Inpaint, InpaintArea, MaskedContent, NoiseKind, Precision, Prompting, Recipe,
 };
 
 use super::knobs::Knobs;
@@ -18,6 +19,8 @@ const NUMBER: &str = "a number";
 pub(super) struct Overrides {
     pub(super) prompt: Option<String>,
     negative: Option<String>,
+    syntax: Option<PromptSyntax>,
+    weighting: Option<Weighting>,
     pub(super) size_px: Option<(u32, u32)>,
     steps: Option<u32>,
     guidance: Option<f64>,
@@ -42,6 +45,21 @@ impl Overrides {
         Ok(Self {
             prompt: text("prompt")?,
             negative: text("negative")?,
+            syntax: args.choice(
+                "prompt-syntax",
+                &[
+                    ("a1111", PromptSyntax::A1111),
+                    ("plain", PromptSyntax::Plain),
+                ],
+            )?,
+            weighting: args.choice(
+                "weighting",
+                &[
+                    ("a1111", Weighting::A1111),
+                    ("no_norm", Weighting::NoNorm),
+                    ("comfy_ui", Weighting::ComfyUi),
+                ],
+            )?,
             size_px: args.text("size")?.map(size).transpose()?,
             steps: args.number("steps", WHOLE)?,
             guidance: args.number("guidance", NUMBER)?,
@@ -91,8 +109,20 @@ impl Overrides {
                 slot.clone_from(value);
             }
         }
+        if self.prompt.is_some() || self.negative.is_some() {
+            // Words given here are read as such, whatever the recipe's own were.
+            recipe.prompting = Prompting {
+                weighting: recipe.prompting.weighting,
+                ..Prompting::default()
+            };
+        }
         put(&mut recipe.prompt, &self.prompt);
         put(&mut recipe.negative_prompt, &self.negative);
+        if self.syntax == Some(PromptSyntax::Plain) {
+            recipe.prompting = Prompting::plain();
+        }
+        put(&mut recipe.prompting.syntax, &self.syntax);
+        put(&mut recipe.prompting.weighting, &self.weighting);
         put(&mut recipe.steps, &self.steps);
         put(&mut recipe.guidance, &self.guidance);
         put(&mut recipe.guidance_rescale, &self.guidance_rescale);

@@ -84,7 +84,9 @@ impl<'a> Progress<'a> {
                 self.out.flush()
             }
             Event::Finished { .. } | Event::Cancelled { .. } | Event::Failed { .. } => self.clear(),
-            Event::CatalogChanged | Event::Started { .. } | Event::TokensCounted { .. } => Ok(()),
+            Event::CatalogChanged | Event::Started { .. } | Event::PromptsInspected { .. } => {
+                Ok(())
+            }
         }
     }
 

@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 use std::path::Path;
 
-use pentimento_engine::recipe::{InpaintArea, Knobs, Outcome, Recipe, Record};
+use pentimento_engine::recipe::{Dialect, InpaintArea, Knobs, Outcome, Prompting, Recipe, Record};
 
 use super::args::switch;
 use super::recipe_file::{Loaded, load_recipe};
@@ -17,7 +17,7 @@ const OPTIONS: &[Opt] = &[switch(
 pub(super) const COMMAND: Command = Command {
     name: "recipe",
     usage: "FILE [OPTIONS]",
-    about: "Print what made a picture (a PNG, or a recipe's JSON file).",
+    about: "Print what made a picture, in this program or another (or a recipe's JSON file).",
     groups: &[("Options", OPTIONS)],
     notes: String::new,
     run,
@@ -27,7 +27,14 @@ fn run(args: &Args, context: &mut Context<'_>) -> Result<(), Failure> {
     let [file] = args.rest.as_slice() else {
         return Err(Failure::usage("recipe needs one file"));
     };
-    let Loaded { record, notes } = load_recipe(Path::new(file))?;
+    let Loaded {
+        record,
+        notes,
+        dialect,
+    } = load_recipe(Path::new(file))?;
+    if dialect != Dialect::Pentimento {
+        writeln!(context.err, "written by {}", dialect.label())?;
+    }
     for note in notes {
         writeln!(context.err, "note: {note}")?;
     }
@@ -46,6 +53,9 @@ fn print(out: &mut dyn Write, record: &Record) -> io::Result<()> {
     line("prompt", recipe.prompt.clone())?;
     if !recipe.negative_prompt.is_empty() {
         line("negative", recipe.negative_prompt.clone())?;
+    }
+    if let Some(text) = prompting_text(&recipe.prompting) {
+        line("read as", text)?;
     }
     line("model", recipe.model.id.clone())?;
     if let Some(hash) = &recipe.model.sha256 {
@@ -103,6 +113,25 @@ fn knobs_text(recipe: &Recipe) -> Option<String> {
     });
     let parts: Vec<String> = parts.collect();
     (!parts.is_empty()).then(|| parts.join(", "))
+}
+
+/// How the prompts are read, where that is not the usual way.
+fn prompting_text(prompting: &Prompting) -> Option<String> {
+    let usual = Prompting::default();
+    let mut words = Vec::new();
+    if prompting.syntax != usual.syntax {
+        words.push(format!("{} text", word(&prompting.syntax)));
+    }
+    if prompting.weighting != usual.weighting {
+        words.push(format!("weights as {}", word(&prompting.weighting)));
+    }
+    if let Some(template) = &prompting.template {
+        words.push(format!("chosen from: {}", template.prompt));
+        if !template.negative_prompt.is_empty() {
+            words.push(format!("to avoid, from: {}", template.negative_prompt));
+        }
+    }
+    (!words.is_empty()).then(|| words.join("\n"))
 }
 
 /// A setting's word as in the JSON form.

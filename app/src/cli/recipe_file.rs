@@ -5,7 +5,9 @@ use std::io::Read;
 use std::path::Path;
 
 use pentimento_engine::error::EngineError;
-use pentimento_engine::recipe::{MAX_JSON_BYTES, Outcome, Recipe, Record, read_record_file};
+use pentimento_engine::recipe::{
+    Dialect, MAX_JSON_BYTES, Outcome, Recipe, Record, read_record_file,
+};
 
 use super::Failure;
 
@@ -15,6 +17,8 @@ pub(super) struct Loaded {
     pub(super) record: Record,
     /// Notes for the user.
     pub(super) notes: Vec<String>,
+    /// Who wrote it.
+    pub(super) dialect: Dialect,
 }
 
 /// Reads a recipe from a picture or a JSON file.
@@ -23,6 +27,7 @@ pub(super) fn load_recipe(path: &Path) -> Result<Loaded, Failure> {
         return Ok(Loaded {
             record: found.record,
             notes: found.notes,
+            dialect: found.dialect,
         });
     }
     let bad = |problem: String, remedy: &str| EngineError::bad_file(path, problem, remedy);
@@ -34,16 +39,18 @@ pub(super) fn load_recipe(path: &Path) -> Result<Loaded, Failure> {
     let Ok(text) = String::from_utf8(bytes) else {
         return Err(bad(
             "there is no recipe in this file".to_owned(),
-            "give a PNG made by Pentimento or A1111, or a recipe's JSON file",
+            "give a picture made by Pentimento, A1111, ComfyUI, InvokeAI, Fooocus, SwarmUI or \
+             NovelAI, or a recipe's JSON file",
         )
         .into());
     };
     let recipe = Recipe::from_json(&text)
-        .map_err(|error| bad(error.to_string(), "give a PNG or a recipe's JSON file"))?;
+        .map_err(|error| bad(error.to_string(), "give a picture or a recipe's JSON file"))?;
     let notes = recipe.revision_warnings();
     let outcome = Record::from_json(&text).map_or_else(|_| Outcome::default(), |r| r.outcome);
     Ok(Loaded {
         record: Record { recipe, outcome },
         notes,
+        dialect: Dialect::Pentimento,
     })
 }

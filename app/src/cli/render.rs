@@ -16,6 +16,16 @@ const PICTURE: &[Opt] = &[
     value("prompt", "TEXT", "What to draw."),
     value("negative", "TEXT", "What to avoid."),
     value(
+        "prompt-syntax",
+        "ID",
+        "How both are read: a1111 (weights, step editing, BREAK…) or plain.",
+    ),
+    value(
+        "weighting",
+        "ID",
+        "What weights do: a1111 (the default), no_norm or comfy_ui.",
+    ),
+    value(
         "model",
         "ID|DIR",
         "Model by id (see pentimento models) or folder; without it, the first one.",

@@ -11,10 +11,10 @@ use pentimento_engine::error::EngineError;
 use pentimento_engine::raster::{Mask, Picture, load_mask, load_picture};
 use pentimento_engine::recipe::{
     Inpaint, InpaintArea, Knobs, MaskedContent, ModelRef, NoiseKind, PROMPT_REVISION, Precision,
-    RECIPE_VERSION, Recipe, SAMPLER_REVISION, Start,
+    Prompting, RECIPE_VERSION, Recipe, SAMPLER_REVISION, Start,
 };
 
-use super::model_choice::{choose, find};
+use super::model_choice::{find, first, named, of_recipe};
 use super::overrides::Overrides;
 use super::recipe_file::{Loaded, load_recipe};
 use super::{Args, Failure};
@@ -28,9 +28,11 @@ pub(super) fn from_defaults(model: &ModelInfo) -> Recipe {
         model: ModelRef {
             id: model.id.clone(),
             sha256: None,
+            ..ModelRef::default()
         },
         prompt: String::new(),
         negative_prompt: String::new(),
+        prompting: Prompting::default(),
         width_px: model.native_px[0],
         height_px: model.native_px[1],
         seed: random_seed(),
@@ -119,24 +121,15 @@ impl Draft {
         folder.is_dir().then_some(folder)
     }
 
-    /// What was asked for by name: the option, else the recipe.
-    fn wanted(&self) -> Option<&str> {
-        let of_recipe = || {
-            self.recipe
-                .as_ref()
-                .map(|r| r.record.recipe.model.id.as_str())
-        };
-        self.model
-            .as_deref()
-            .or_else(of_recipe)
-            .filter(|id| !id.is_empty())
-    }
-
     /// Whether the catalogue already holds the model.
     pub(super) fn knows_its_model(&self, catalog: &Catalog) -> bool {
-        match self.wanted() {
-            Some(wanted) => find(catalog, wanted).is_some(),
-            None => !catalog.models.is_empty(),
+        let of_recipe = self.recipe.as_ref().map(|r| &r.record.recipe.model);
+        match (&self.model, of_recipe) {
+            (Some(wanted), _) => find(catalog, wanted).is_some(),
+            (None, Some(wanted)) if !wanted.id.is_empty() => {
+                catalog.meant(wanted).is_some() || find(catalog, &wanted.id).is_some()
+            }
+            (None, _) => !catalog.models.is_empty(),
         }
     }
 
@@ -151,11 +144,11 @@ impl Draft {
             .recipe
             .as_ref()
             .map_or_else(Vec::new, |r| r.notes.clone());
-        let hash = match (&self.model, &self.recipe) {
-            (None, Some(loaded)) => loaded.record.recipe.model.sha256.as_deref(),
-            _ => None,
+        let model = match (&self.model, &self.recipe) {
+            (Some(wanted), _) => named(catalog, wanted)?,
+            (None, Some(r)) => of_recipe(catalog, &r.record.recipe.model, &mut notes)?,
+            (None, None) => first(catalog)?,
         };
-        let model = choose(catalog, self.wanted(), hash, &mut notes)?;
         let mut recipe = match &self.recipe {
             Some(loaded) => loaded.record.recipe.clone(),
             None => from_defaults(model),
@@ -165,6 +158,7 @@ impl Draft {
             recipe.model = ModelRef {
                 id: model.id.clone(),
                 sha256: model.sha256.clone(),
+                ..ModelRef::default()
             };
         }
         self.overrides.apply(&mut recipe)?;

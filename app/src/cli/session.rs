@@ -19,6 +19,11 @@ pub(super) const ENGINE: &[Opt] = &[
         "DIR",
         "Also look for models in this folder; may be repeated.",
     ),
+    list(
+        "wildcards",
+        "DIR",
+        "Also look for files of __name__ in this folder; may be repeated.",
+    ),
     value(
         "library",
         "DIR",
@@ -49,12 +54,21 @@ pub(super) fn config(args: &Args, context: &Context<'_>) -> Result<EngineConfig,
         library_dir: args.path("library"),
         data_dir: args.path("data"),
         model_folders: args.paths("models"),
+        wildcard_folders: args.paths("wildcards"),
     };
     for folder in &options.model_folders {
         if !folder.is_dir() {
             let folder = folder.display();
             return Err(Failure::Other(format!(
                 "--models: {folder} is not a folder; check the path"
+            )));
+        }
+    }
+    for folder in &options.wildcard_folders {
+        if !folder.is_dir() {
+            let folder = folder.display();
+            return Err(Failure::Other(format!(
+                "--wildcards: {folder} is not a folder; check the path"
             )));
         }
     }
@@ -68,6 +82,7 @@ pub(super) fn config(args: &Args, context: &Context<'_>) -> Result<EngineConfig,
         library_dir: paths.library_dir,
         data_dir: paths.data_dir,
         model_folders: paths.model_folders,
+        wildcard_folders: paths.wildcard_folders,
         embedded_models: crate::starter::embedded_models().to_vec(),
         threads,
         device: args.text("device")?.unwrap_or("auto").to_owned(),

@@ -1,7 +1,9 @@
-//! Rarely used controls: guidance rescale, knobs of sampler and schedule, noise source, precision.
+//! Rarely used controls: guidance rescale, knobs of sampler and schedule, maths of weights, noise
+//! source, precision.
 
 use egui::Ui;
 use egui_material_icons::icons;
+use pentimento_engine::prompt::Weighting;
 use pentimento_engine::recipe::{NoiseKind, Precision};
 
 use super::PanelCx;
@@ -57,6 +59,22 @@ fn body_ui(ui: &mut Ui, cx: &mut PanelCx<'_>) {
     )
     .on_hover_text(t("guidance-rescale-tip"));
     knobs_ui(ui, &mut sampling);
+    ui.label(theme::muted(ui, t("weighting")).size(12.5))
+        .on_hover_text(t("weighting-tip"));
+    let mut weighting = cx.studio.draft.prompting.weighting;
+    widgets::segmented_ui(
+        ui,
+        &mut weighting,
+        &[
+            (Weighting::A1111, t("weighting-a1111")),
+            (Weighting::NoNorm, t("weighting-no-norm")),
+            (Weighting::ComfyUi, t("weighting-comfy-ui")),
+        ],
+    )
+    .on_hover_text(t("weighting-tip"));
+    if weighting != cx.studio.draft.prompting.weighting {
+        cx.commands.send(DraftEdit::Weighting(weighting));
+    }
     ui.label(theme::muted(ui, t("noise")).size(12.5))
         .on_hover_text(t("noise-tip"));
     widgets::segmented_ui(

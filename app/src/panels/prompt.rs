@@ -1,12 +1,15 @@
-//! What to draw and what to avoid, with their length in tokens.
+//! What to draw and what to avoid, with their length in tokens and how the model reads them.
 
-use egui::{Align, Id, Layout, RichText, TextEdit, Ui};
-use pentimento_engine::event::TokenCount;
+use egui::text::{CCursor, CCursorRange};
+use egui::{Align, Context, Id, Key, Layout, Modifiers, RichText, TextEdit, Ui};
+use pentimento_engine::prompt::inspect::Inspection;
 
 use super::PanelCx;
 use crate::studio::draft::DraftEdit;
+use crate::studio::weight_edit::step_weight;
 use crate::text::{t, t_args};
 use crate::theme;
+use crate::widgets::inspection_ui;
 
 /// The prompt field's id, for moving the focus there.
 pub fn prompt_id() -> Id {
@@ -15,7 +18,7 @@ pub fn prompt_id() -> Id {
 
 /// Draws both fields.
 pub(super) fn prompt_ui(ui: &mut Ui, cx: &mut PanelCx<'_>) {
-    let (draft, tokens) = (&cx.studio.draft, &cx.studio.tokens);
+    let (draft, read) = (&cx.studio.draft, &cx.studio.prompts);
     let mut prompt = draft.prompt.clone();
     let hint = t("prompt-hint");
     if text_ui(
@@ -25,7 +28,7 @@ pub(super) fn prompt_ui(ui: &mut Ui, cx: &mut PanelCx<'_>) {
         hint,
         &mut prompt,
         4,
-        tokens.prompt,
+        read.prompt.as_ref(),
     ) {
         cx.commands.send(DraftEdit::Prompt(prompt));
     }
@@ -34,7 +37,8 @@ pub(super) fn prompt_ui(ui: &mut Ui, cx: &mut PanelCx<'_>) {
     let hint = t("negative-prompt-hint");
     let id = Id::unique("negative prompt field");
     let title = t("negative-prompt");
-    if text_ui(ui, id, title, hint, &mut negative, 2, tokens.negative) {
+    let inspection = read.negative.as_ref();
+    if text_ui(ui, id, title, hint, &mut negative, 2, inspection) {
         cx.commands.send(DraftEdit::NegativePrompt(negative));
     }
     ui.add_space(theme::size::S);
@@ -47,16 +51,17 @@ fn text_ui(
     hint: &'static str,
     text: &mut String,
     rows: usize,
-    count: Option<TokenCount>,
+    inspection: Option<&Inspection>,
 ) -> bool {
+    let weighed = weigh_by_key(ui.ctx(), id, text);
     let mut label_id = id;
     ui.spacing_mut().interact_size.y = 20.0;
     ui.spacing_mut().item_spacing.y = theme::size::XS;
     ui.horizontal(|ui| {
         label_id = ui.label(theme::strong(title)).id;
         ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
-            if let Some(count) = count {
-                count_ui(ui, count);
+            if let Some(inspection) = inspection {
+                count_ui(ui, inspection);
             }
         });
     });
@@ -71,7 +76,7 @@ fn text_ui(
                 .margin(egui::Margin::symmetric(10, 8)),
         )
         .labelled_by(label_id);
-    if let Some(count) = count
+    if let Some(count) = inspection.map(|inspection| inspection.count)
         && count.used > count.limit
     {
         let cut = t_args(
@@ -86,11 +91,39 @@ fn text_ui(
             .color(palette.warning);
         ui.add(egui::Label::new(text).wrap());
     }
-    response.changed()
+    response.changed() || weighed
 }
 
-/// “12 / 75”, in the warning colour when the model cannot read all of it.
-fn count_ui(ui: &mut Ui, count: TokenCount) {
+/// Ctrl+Up and Ctrl+Down change the weight of the selection or the word at the cursor, as in A1111.
+fn weigh_by_key(ctx: &Context, id: Id, text: &mut String) -> bool {
+    if !ctx.memory(|memory| memory.has_focus(id)) {
+        return false;
+    }
+    let presses = |key| {
+        let count = ctx.input_mut(|input| input.count_and_consume_key(Modifiers::COMMAND, key));
+        i32::try_from(count).unwrap_or(i32::MAX)
+    };
+    let tenths = presses(Key::ArrowUp) - presses(Key::ArrowDown);
+    let Some(mut state) = TextEdit::load_state(ctx, id).filter(|_| tenths != 0) else {
+        return false;
+    };
+    let Some(range) = state.cursor.char_range() else {
+        return false;
+    };
+    let [start, end] = range.sorted_cursors().map(|cursor| cursor.index.0);
+    let Some((weighed, place)) = step_weight(text, start..end, tenths) else {
+        return false;
+    };
+    *text = weighed;
+    let range = CCursorRange::two(CCursor::new(place.start), CCursor::new(place.end));
+    state.cursor.set_char_range(Some(range));
+    TextEdit::store_state(ctx, id, state);
+    true
+}
+
+/// “12 / 75”, in the warning colour when the model cannot read all of it; how it reads it on hover.
+fn count_ui(ui: &mut Ui, inspection: &Inspection) {
+    let count = inspection.count;
     let palette = theme::palette(ui);
     let color = if count.used > count.limit {
         palette.warning
@@ -103,5 +136,5 @@ fn count_ui(ui: &mut Ui, count: TokenCount) {
             .size(theme::type_size::SMALL)
             .color(color),
     )
-    .on_hover_text(t("tokens-tip"));
+    .on_hover_ui(|ui| inspection_ui(ui, inspection));
 }

@@ -159,15 +159,19 @@ impl Studio {
     /// As [`Self::recall`], and says what could not be taken over.
     pub(super) fn recall_found(&mut self, found: &FoundRecord) -> Vec<Effect> {
         let effects = self.recall(found.record.recipe.clone());
-        for note in &found.notes {
-            self.notices.warning(t("notice-recall-note"), note.clone());
+        if !found.notes.is_empty() {
+            self.notices
+                .warning(t("notice-recall-note"), found.notes.join("\n"));
         }
         effects
     }
 
     /// Every control as a recipe has it; the picture it starts from goes to the canvas.
-    pub(super) fn recall(&mut self, recipe: Recipe) -> Vec<Effect> {
+    pub(super) fn recall(&mut self, mut recipe: Recipe) -> Vec<Effect> {
         let start = recipe.start.clone();
+        if let Some((meant, _)) = self.catalog.meant(&recipe.model) {
+            recipe.model.id.clone_from(&meant.id);
+        }
         let model = recipe.model.id.clone();
         self.draft
             .apply(DraftEdit::Recall(Box::new(recipe)), &self.catalog);

@@ -1,5 +1,7 @@
 //! How the studio carries out canvas commands: each to the part of the state it concerns.
 
+use pentimento_engine::recipe::Dialect;
+
 use super::canvas_command::{CanvasCommand, FileCommand, ViewCommand};
 use super::document::{DocumentCommand, plane_of_picture};
 use super::draft::StartMode;
@@ -10,7 +12,7 @@ use super::staging::Compare;
 use super::tiles::Plane;
 use super::{Effect, Studio};
 use crate::command::Command;
-use crate::text::t;
+use crate::text::{t, t_args};
 
 /// The newest wish of a menu or key for the view. The view compares `serial` to see a new one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -154,11 +156,15 @@ impl Studio {
                 let name = path.file_stem().unwrap_or_default().to_string_lossy();
                 self.open_canvas(EditKind::Open, Canvas::new(name, pixels));
                 if let Some(record) = record {
-                    self.notices.with_action(
-                        t("notice-carries-recipe"),
-                        t("use-recipe"),
-                        Command::UseRecipe(record),
-                    );
+                    let headline = match record.dialect {
+                        Dialect::Pentimento => t("notice-carries-recipe").to_owned(),
+                        other => t_args(
+                            "notice-carries-recipe-of",
+                            [("program", other.label().into())],
+                        ),
+                    };
+                    self.notices
+                        .with_action(headline, t("use-recipe"), Command::UseRecipe(record));
                 }
             }
             IoReply::Pasted(pixels) => {

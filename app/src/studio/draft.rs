@@ -1,8 +1,10 @@
 //! The draft: the recipe's controls as they stand, before a seed is drawn and a job is made.
 
 use pentimento_engine::catalog::{Catalog, ModelInfo};
+use pentimento_engine::prompt::Weighting;
+use pentimento_engine::prompt::inspect::PromptQuery;
 use pentimento_engine::recipe::{
-    InpaintArea, Knobs, MaskedContent, ModelRef, NoiseKind, PROMPT_REVISION, Precision,
+    InpaintArea, Knobs, MaskedContent, ModelRef, NoiseKind, PROMPT_REVISION, Precision, Prompting,
     RECIPE_VERSION, Recipe, SAMPLER_REVISION,
 };
 use pentimento_engine::samplers::{self, Uses};
@@ -24,6 +26,8 @@ pub struct Draft {
     pub prompt: String,
     /// What to avoid.
     pub negative_prompt: String,
+    /// How both are read.
+    pub prompting: Prompting,
     /// Width and height in pixels.
     pub size_px: [u32; 2],
     /// Steps, guidance, sampler and kin.
@@ -171,6 +175,8 @@ pub enum DraftEdit {
     Prompt(String),
     /// The negative prompt's text.
     NegativePrompt(String),
+    /// What weights in the prompts do.
+    Weighting(Weighting),
     /// Choose a model and take over its defaults.
     Model(String),
     /// Width and height in pixels.
@@ -191,8 +197,15 @@ impl Draft {
     /// Applies a change, kept within ranges.
     pub fn apply(&mut self, edit: DraftEdit, catalog: &Catalog) {
         match edit {
-            DraftEdit::Prompt(text) => self.prompt = text,
-            DraftEdit::NegativePrompt(text) => self.negative_prompt = text,
+            DraftEdit::Prompt(text) => {
+                self.prompt = text;
+                self.read_as_typed();
+            }
+            DraftEdit::NegativePrompt(text) => {
+                self.negative_prompt = text;
+                self.read_as_typed();
+            }
+            DraftEdit::Weighting(weighting) => self.prompting.weighting = weighting,
             DraftEdit::Model(id) => {
                 self.model = id;
                 self.take_defaults(catalog);
@@ -206,6 +219,14 @@ impl Draft {
             DraftEdit::Start(start) => self.start = start,
             DraftEdit::Recall(recipe) => self.recall(*recipe),
         }
+    }
+
+    /// A recalled prompt is read as its recipe says; once it is typed in, as everything that is typed.
+    fn read_as_typed(&mut self) {
+        self.prompting = Prompting {
+            weighting: self.prompting.weighting,
+            ..Prompting::default()
+        };
     }
 
     /// Values from a hand-edited file brought back into their ranges.
@@ -266,6 +287,17 @@ impl Draft {
         true
     }
 
+    /// The prompts as they are to be read for showing: with the choices of the seed in the field.
+    pub fn prompt_query(&self) -> PromptQuery {
+        PromptQuery {
+            model: self.model.clone(),
+            texts: [self.prompt.clone(), self.negative_prompt.clone()],
+            syntax: self.prompting.syntax,
+            steps: self.sampling.steps,
+            seed: self.prompting.dynamic.then_some(self.seed.value),
+        }
+    }
+
     /// The recipe of a job with this seed, without a start picture.
     pub fn recipe(&self, seed: u64, catalog: &Catalog) -> Recipe {
         Recipe {
@@ -275,9 +307,11 @@ impl Draft {
                 sha256: self
                     .model_info(catalog)
                     .and_then(|model| model.sha256.clone()),
+                ..ModelRef::default()
             },
             prompt: self.prompt.clone(),
             negative_prompt: self.negative_prompt.clone(),
+            prompting: self.prompting.clone(),
             width_px: self.size_px[0],
             height_px: self.size_px[1],
             seed,
@@ -301,6 +335,7 @@ impl Draft {
         self.model = recipe.model.id;
         self.prompt = recipe.prompt;
         self.negative_prompt = recipe.negative_prompt;
+        self.prompting = recipe.prompting;
         self.size_px = [recipe.width_px, recipe.height_px];
         self.sampling = Sampling {
             steps: recipe.steps,

@@ -107,7 +107,9 @@ impl Studio {
                 self.on_end(job);
                 self.notices.error(&error);
             }
-            Event::TokensCounted { query, counts } => self.tokens.counted(query, &counts),
+            Event::PromptsInspected { query, inspections } => {
+                self.prompts.inspected(query, *inspections);
+            }
         }
         Vec::new()
     }
@@ -116,7 +118,7 @@ impl Studio {
     pub fn on_catalog(&mut self, catalog: Arc<Catalog>) -> Vec<Effect> {
         let had_model = self.model().is_some();
         self.catalog = catalog;
-        self.tokens.forget();
+        self.prompts.forget();
         let adopted = self.draft.adopt_first_model(&self.catalog);
         if self.model().is_some() && (adopted || !had_model) {
             return vec![Effect::WarmUp(self.draft.model.clone())];
@@ -135,18 +137,11 @@ impl Studio {
     pub fn tick(&mut self, now_secs: f64) -> (Vec<Effect>, Vec<f64>) {
         let mut waits: Vec<f64> = self.notices.tick(now_secs).into_iter().collect();
         let draft = &self.draft;
-        let known = self.draft.model_info(&self.catalog).is_some();
-        let model = if known { draft.model.as_str() } else { "" };
-        let asked = self
-            .tokens
-            .tick(now_secs, model, &draft.prompt, &draft.negative_prompt);
+        let known = draft.model_info(&self.catalog).is_some();
+        let query = known.then(|| draft.prompt_query());
         let mut effects = Vec::new();
-        match asked {
-            Ok(Some((query, texts))) => effects.push(Effect::CountTokens {
-                query,
-                model: model.to_owned(),
-                texts,
-            }),
+        match self.prompts.tick(now_secs, query) {
+            Ok(Some((query, prompts))) => effects.push(Effect::InspectPrompts { query, prompts }),
             Ok(None) => {}
             Err(left) => waits.push(left),
         }

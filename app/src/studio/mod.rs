@@ -17,14 +17,15 @@ pub mod io_task;
 pub mod jobs;
 pub mod mask;
 pub mod notices;
+pub mod prompts_read;
 pub mod region;
 pub mod session;
 pub mod settings;
 pub mod staging;
 pub mod stroke;
 pub mod tiles;
-pub mod tokens;
 pub mod tool_settings;
+pub mod weight_edit;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -32,6 +33,7 @@ use std::sync::Arc;
 use pentimento_engine::catalog::{Catalog, ModelInfo};
 use pentimento_engine::client::{Request, UnfinishedJob};
 use pentimento_engine::event::{JobId, Preview};
+use pentimento_engine::prompt::inspect::PromptQuery;
 use pentimento_engine::recipe::Precision;
 
 use crate::command::Command;
@@ -44,9 +46,9 @@ use gallery::{Gallery, GalleryRequest};
 use io_task::IoTask;
 use jobs::Jobs;
 use notices::Notices;
+use prompts_read::PromptsRead;
 use settings::Settings;
 use staging::Staging;
-use tokens::Tokens;
 use tool_settings::ToolSettings;
 
 /// The whole state.
@@ -56,8 +58,8 @@ pub struct Studio {
     pub catalog: Arc<Catalog>,
     /// The recipe's controls.
     pub draft: Draft,
-    /// How long the prompts are.
-    pub tokens: Tokens,
+    /// How the prompts are read.
+    pub prompts: PromptsRead,
     /// Jobs that wait or run.
     pub jobs: Jobs,
     /// The newest preview of the running job.
@@ -118,14 +120,12 @@ pub enum Effect {
     Submit(Box<Request>),
     /// Stop a job.
     CancelJob(JobId),
-    /// Count tokens.
-    CountTokens {
+    /// Read the prompts as a job would.
+    InspectPrompts {
         /// The query's id.
         query: u64,
-        /// The model.
-        model: String,
-        /// The texts.
-        texts: Vec<String>,
+        /// What to read.
+        prompts: Box<PromptQuery>,
     },
     /// Load a model in the background.
     WarmUp(String),

@@ -3,6 +3,7 @@
 mod buttons;
 mod choice;
 mod field;
+mod inspection;
 mod numbers;
 mod progress;
 mod recipe_table;
@@ -19,6 +20,7 @@ pub use choice::{ChoiceItem, choice_ui};
 pub use field::{
     LABEL_WIDTH, field_ui, note_ui, number_ui, rail_ui, section_ui, slider_ui, switch_ui,
 };
+pub use inspection::inspection_ui;
 pub use numbers::numbers_field_ui;
 pub use progress::{duration_text, progress_bar_ui};
 pub use recipe_table::{masked_content_text, recipe_rows, recipe_table_ui, recipe_text};

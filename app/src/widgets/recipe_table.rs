@@ -21,6 +21,9 @@ pub fn recipe_rows(
     if !recipe.negative_prompt.is_empty() {
         rows.push((t("negative-prompt"), recipe.negative_prompt.clone()));
     }
+    if let Some(template) = &recipe.prompting.template {
+        rows.push((t("template"), template.prompt.clone()));
+    }
     rows.extend([
         (t("model"), model_name(catalog, &recipe.model.id)),
         (

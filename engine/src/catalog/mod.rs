@@ -1,6 +1,7 @@
 //! Which models exist and what they are, from headers and config files alone.
 
 pub mod hash;
+pub mod matching;
 pub mod scan;
 
 use std::path::PathBuf;

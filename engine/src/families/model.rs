@@ -7,6 +7,7 @@ use crate::cancel::CancelToken;
 use crate::error::Result;
 use crate::latent::Latents;
 use crate::nn::Act;
+use crate::prompt::Reading;
 use crate::schedules::NoiseTable;
 
 /// What a model is, from its configuration files and headers.
@@ -29,10 +30,10 @@ pub struct ModelFacts {
     pub noise: NoiseTable,
 }
 
-/// An encoded prompt.
+/// An encoded text.
 #[derive(Clone, Debug)]
 pub struct Conditioning {
-    /// Text tokens (1, N, C).
+    /// Text tokens (1, N, C); N is a multiple of the context.
     pub tokens: Act,
     /// Tokens of the text without marks, and how many the model reads.
     pub count: (usize, usize),
@@ -44,11 +45,17 @@ pub trait Model: Send + Sync {
     fn facts(&self) -> &ModelFacts;
     /// Things the user should know: unused tensors…
     fn warnings(&self) -> &[String];
-    /// Encodes a prompt; what lies beyond the model's context is cut.
+    /// Encodes a text that holds for a whole step: [`crate::prompt::timeline`] comes before. What
+    /// lies beyond the model's context continues in further chunks, or is cut, as `reading` says.
     ///
     /// # Errors
     /// `Cancelled`, or `Compute` when the device fails.
-    fn encode_prompt(&self, text: &str, cancel: &CancelToken) -> Result<Conditioning>;
+    fn encode_prompt(
+        &self,
+        text: &str,
+        reading: Reading,
+        cancel: &CancelToken,
+    ) -> Result<Conditioning>;
     /// Raw predictions (1, C, h, w), one for each conditioning, in one network call. `extra`:
     /// further input channels (1, E, h, w) of inpainting models. `guidance`: the scale, for models
     /// distilled to take it.
@@ -68,7 +75,7 @@ pub struct NetworkInput<'a> {
     pub extra: Option<&'a Tensor>,
     /// The network's time input.
     pub timestep: f64,
-    /// The prompts, one prediction each.
+    /// The prompts, of equal length, one prediction each.
     pub conditions: &'a [&'a Conditioning],
     /// Guidance scale for models that take it as an input.
     pub guidance: Option<f64>,

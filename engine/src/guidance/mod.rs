@@ -45,6 +45,21 @@ impl Guidance {
     }
 }
 
+/// What one prompt that says all of `parts` would have given: `without + sum of weight * (part -
+/// without)`, the conjunction of composable diffusion (Liu et al. 2022, equation 11).
+///
+/// # Errors
+/// `Compute` when the shapes differ or the device fails.
+pub fn compose(parts: &[(f64, &Latents)], without: &Latents) -> Result<Latents> {
+    if let [(1.0, one)] = parts {
+        return Ok((*one).clone());
+    }
+    let total: f64 = parts.iter().map(|(weight, _)| weight).sum();
+    let mut terms = vec![(1.0 - total, without)];
+    terms.extend_from_slice(parts);
+    Latents::combine(&terms)
+}
+
 /// Unbiased standard deviation over all values.
 fn standard_deviation(latents: &Latents) -> Result<f64> {
     let values = latents.to_values()?;
@@ -151,6 +166,18 @@ mod tests {
                 on
             );
         }
+    }
+
+    #[test]
+    fn parts_pull_away_from_no_prompt_by_their_weights() {
+        let (a, b, without) = (latents(&[1.0]), latents(&[5.0]), latents(&[2.0]));
+        let composed = |parts: &[(f64, &Latents)]| {
+            let both = compose(parts, &without).expect("compose");
+            both.to_values().expect("values")[0]
+        };
+        assert_eq!(composed(&[(1.0, &a)]), 1.0);
+        assert_eq!(composed(&[(1.0, &a), (1.0, &b)]), 2.0 - 1.0 + 3.0);
+        assert_eq!(composed(&[(2.0, &a), (-0.5, &b)]), 2.0 - 2.0 - 1.5);
     }
 
     #[test]

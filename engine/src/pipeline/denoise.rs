@@ -1,27 +1,33 @@
 //! What the samplers talk to: the network with guidance as a denoiser, and the observer that blends,
 //! previews, reports and cancels.
 
+use std::cell::Cell;
 use std::time::Instant;
 
 use candle_core::Tensor;
 
 use super::Listener;
+use super::prompts::Prompts;
 use super::start::Blend;
 use crate::cancel::CancelToken;
 use crate::denoiser::{Denoiser, Level, Observer, StepInfo};
 use crate::error::Result;
 use crate::families::model::{Conditioning, Model, NetworkInput};
-use crate::guidance::{Guidance, predicted_x0};
+use crate::guidance::{Guidance, compose, predicted_x0};
 use crate::latent::Latents;
 use crate::preview::Previewer;
+
+/// Conditionings of one network call: a prompt may have any number of parts.
+const MOST_TOGETHER: usize = 4;
 
 /// The network behind guidance, as a predictor of x0.
 pub(super) struct GuidedDenoiser<'a> {
     pub(super) model: &'a dyn Model,
     /// Further input channels of inpainting models.
     pub(super) extra: Option<&'a Tensor>,
-    pub(super) prompt: &'a Conditioning,
-    pub(super) negative: &'a Conditioning,
+    pub(super) prompts: &'a Prompts,
+    /// Steps done, set by the observer: prompts may change with it.
+    pub(super) step: &'a Cell<usize>,
     pub(super) guidance: Guidance,
     pub(super) cancel: &'a CancelToken,
 }
@@ -35,28 +41,55 @@ impl Denoiser for GuidedDenoiser<'_> {
             .guidance_channels
             .is_some()
             .then_some(self.guidance.scale);
-        let both = guidance.is_none() && self.guidance.is_on();
-        let conditions: &[&Conditioning] = if both {
-            &[self.negative, self.prompt]
-        } else {
-            &[self.prompt]
-        };
+        let now = self.prompts.at(self.step.get());
+        // Prompts joined by weights are told apart from no prompt, even where guidance is off.
+        let both = guidance.is_none() && (self.guidance.is_on() || !now.is_single());
+        let mut conditions: Vec<&Conditioning> = Vec::with_capacity(now.parts.len() + 1);
+        conditions.extend(both.then_some(now.negative));
+        conditions.extend(now.parts.iter().map(|(_, condition)| *condition));
         let timestep = level.timestep;
-        let input = NetworkInput {
-            latents,
-            extra: self.extra,
-            timestep,
-            conditions,
-            guidance,
-        };
-        let outputs = self.model.predict(&input, self.cancel)?;
+        let mut outputs = Vec::with_capacity(conditions.len());
+        for conditions in conditions.chunks(MOST_TOGETHER) {
+            let input = NetworkInput {
+                latents,
+                extra: self.extra,
+                timestep,
+                conditions,
+                guidance,
+            };
+            outputs.extend(self.model.predict(&input, self.cancel)?);
+        }
+        let weights = now.parts.iter().map(|(weight, _)| *weight);
         let output = match outputs.as_slice() {
-            [without, with_prompt] => &self.guidance.combine(with_prompt, without)?,
-            [with_prompt, ..] => with_prompt,
-            [] => latents, // a model answers every condition, and there is always one
+            [without, parts @ ..] if both => {
+                let parts: Vec<_> = weights.zip(parts).collect();
+                let with_prompt = compose(&parts, without)?;
+                if self.guidance.is_on() {
+                    self.guidance.combine(&with_prompt, without)?
+                } else {
+                    with_prompt
+                }
+            }
+            [one] => one.clone(),
+            parts => weighted_mean(weights.zip(parts).collect())?,
         };
-        predicted_x0(facts.noise.prediction(), output, latents, level)
+        predicted_x0(facts.noise.prediction(), &output, latents, level)
     }
+}
+
+/// Distilled models know no output without prompt to pull away from: their parts are averaged.
+fn weighted_mean(mut parts: Vec<(f64, &Latents)>) -> Result<Latents> {
+    let total: f64 = parts.iter().map(|(weight, _)| weight).sum();
+    let count = parts.len() as f64;
+    for (weight, _) in &mut parts {
+        // Weights that cancel out say nothing: all count alike.
+        *weight = if total.abs() > 1e-3 {
+            *weight / total
+        } else {
+            1.0 / count
+        };
+    }
+    Latents::combine(&parts)
 }
 
 /// Watches one picture's run.
@@ -67,6 +100,8 @@ pub(super) struct RunObserver<'a> {
     /// Where the model's picture will lie, `[x, y, width, height]`.
     pub(super) bounds: [u32; 4],
     pub(super) began: Instant,
+    /// Steps done, for the denoiser.
+    pub(super) step: &'a Cell<usize>,
     pub(super) cancel: &'a CancelToken,
     pub(super) listener: &'a mut dyn Listener,
 }
@@ -81,6 +116,7 @@ impl Observer for RunObserver<'_> {
 
     fn on_step(&mut self, info: &StepInfo<'_>) -> Result<()> {
         self.cancel.check()?;
+        self.step.set(info.step);
         // The last step's picture comes whole a moment later.
         if let Some(previewer) = &mut self.previewer
             && info.step < info.steps

@@ -8,8 +8,10 @@ pub mod fill;
 pub mod mask;
 pub mod paste;
 pub mod pixels;
+mod prompts;
 mod start;
 
+use std::cell::Cell;
 use std::time::{Duration, Instant};
 
 use candle_core::Device;
@@ -17,7 +19,7 @@ use candle_core::Device;
 use crate::cancel::CancelToken;
 use crate::error::Result;
 use crate::event::Stage;
-use crate::families::model::{Conditioning, Model};
+use crate::families::model::Model;
 use crate::guidance::Guidance;
 use crate::latent::Latents;
 use crate::nn::{Act, release};
@@ -28,6 +30,7 @@ use crate::recipe::{Recipe, StepNoise};
 use crate::samplers::{self, SamplerSpec, Trajectory, trajectory};
 use crate::schedules;
 use denoise::{GuidedDenoiser, RunObserver};
+pub use prompts::Prompts;
 use start::Start;
 
 /// Hears what a run does, while it does it.
@@ -47,10 +50,8 @@ pub struct Inputs<'a> {
     pub model: &'a dyn Model,
     /// Its device.
     pub device: &'a Device,
-    /// The prompt, encoded.
-    pub prompt: &'a Conditioning,
-    /// The negative prompt, encoded; needed where guidance is on.
-    pub negative: &'a Conditioning,
+    /// What to draw and what to avoid, encoded.
+    pub prompts: &'a Prompts,
     /// Start picture, and mask of its size.
     pub start: Option<(&'a Picture, Option<&'a Mask>)>,
     /// Latents to RGB; `None`: no previews.
@@ -127,11 +128,12 @@ pub fn render(
     let start = Start::prepare(recipe, inputs, &trajectory, noise.as_mut())?;
     listener.on_stage(Stage::Denoising);
     let began = Instant::now();
+    let step = Cell::new(0);
     let mut denoiser = GuidedDenoiser {
         model: inputs.model,
         extra: start.extra.as_ref(),
-        prompt: inputs.prompt,
-        negative: inputs.negative,
+        prompts: inputs.prompts,
+        step: &step,
         guidance: Guidance {
             scale: recipe.guidance,
             rescale: recipe.guidance_rescale,
@@ -151,6 +153,7 @@ pub fn render(
         }),
         bounds,
         began,
+        step: &step,
         cancel: inputs.cancel,
         listener,
     };

@@ -7,12 +7,13 @@ use std::path::PathBuf;
 use serde_json::{Map, Value, json};
 
 use crate::error::{EngineError, Result};
-use crate::event::TokenCount;
 use crate::weights::files::ModelFiles;
 
 /// CLIP's pieces of text: marks, contractions, words, single digits, runs of other characters.
 const PIECES: &str =
     r"<\|startoftext\|>|<\|endoftext\|>|'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+";
+/// What marks a token that ends a word.
+const WORD_END: &str = "</w>";
 const REMEDY: &str = "copy the model's tokenizer folder again";
 
 /// Text to token ids of a fixed length.
@@ -126,6 +127,17 @@ impl Tokenizer {
     /// # Errors
     /// `Compute` when the tokenizer library fails.
     pub fn encode(&self, text: &str) -> Result<Tokens> {
+        let words = self.words(text)?;
+        let used = words.len();
+        let ids = self.framed(words);
+        Ok(Tokens { ids, used })
+    }
+
+    /// Token ids of a text of any length, without marks.
+    ///
+    /// # Errors
+    /// `Compute` when the tokenizer library fails.
+    pub fn words(&self, text: &str) -> Result<Vec<u32>> {
         let encoding = self
             .inner
             .encode(text, false)
@@ -133,26 +145,53 @@ impl Tokenizer {
                 op: "tokenizer".to_owned(),
                 reason: error.to_string(),
             })?;
-        let used = encoding.get_ids().len();
-        let room = self.length - 2;
-        let mut ids = Vec::with_capacity(self.length);
-        ids.push(self.start);
-        ids.extend(encoding.get_ids().iter().take(room));
-        ids.push(self.end);
-        ids.resize(self.length, self.pad);
-        Ok(Tokens { ids, used })
+        Ok(encoding.get_ids().to_vec())
     }
 
-    /// How long a prompt is.
-    ///
-    /// # Errors
-    /// `Compute` when the tokenizer library fails.
-    pub fn count(&self, text: &str) -> Result<TokenCount> {
-        let used = self.encode(text)?.used;
-        Ok(TokenCount {
-            used: used as u32,
-            limit: (self.length - 2) as u32,
-        })
+    /// Start mark, as many of these ids as fit, end mark, padding.
+    pub fn framed(&self, words: impl IntoIterator<Item = u32>) -> Vec<u32> {
+        let mut ids = Vec::with_capacity(self.length);
+        ids.push(self.start);
+        ids.extend(words.into_iter().take(self.room()));
+        ids.push(self.end);
+        ids.resize(self.length, self.pad);
+        ids
+    }
+
+    /// Tokens of text that fit into one context, marks not counted.
+    pub fn room(&self) -> usize {
+        self.length - 2
+    }
+
+    /// The id of a comma that stands alone, if the vocabulary has one.
+    pub fn comma(&self) -> Option<u32> {
+        self.inner.token_to_id(",</w>")
+    }
+
+    /// Tokens as text again: lower case, words apart.
+    pub fn text(&self, ids: &[u32]) -> String {
+        let spelled = ids.iter().filter_map(|id| self.inner.id_to_token(*id));
+        let spelled: String = spelled.collect();
+        let bytes: Vec<u8> = spelled
+            .trim_end_matches(WORD_END)
+            .replace(WORD_END, " ")
+            .chars()
+            .filter_map(byte_of)
+            .collect();
+        String::from_utf8_lossy(&bytes).into_owned()
+    }
+}
+
+/// The byte behind a letter of a byte-pair vocabulary: printable ones are themselves, the 68 others
+/// stand behind U+0100 in their order (Radford et al. 2019).
+fn byte_of(letter: char) -> Option<u8> {
+    let code = u32::from(letter);
+    let printable = |byte: u8| matches!(byte, b'!'..=b'~' | 0xa1..=0xac | 0xae..=0xff);
+    match u8::try_from(code) {
+        Ok(byte) => Some(byte),
+        Err(_) => (0..=u8::MAX)
+            .filter(|byte| !printable(*byte))
+            .nth((code - 0x100) as usize),
     }
 }
 
@@ -188,7 +227,7 @@ fn read_model(files: &ModelFiles, folder: &str) -> Result<(Map<String, Value>, V
         _ => return Err(bad(&path, "“model” is missing")),
     };
     let suffix = model.get("end_of_word_suffix").and_then(Value::as_str);
-    if suffix != Some("</w>") {
+    if suffix != Some(WORD_END) {
         return Err(bad(
             &path,
             "not a CLIP tokenizer (no byte pairs with “</w>”)",

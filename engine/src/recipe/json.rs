@@ -58,6 +58,7 @@ impl Recipe {
     /// Sets the revisions to this program's, as for a picture that is to be made now. Returns
     /// [`Self::revision_warnings`] of what it was.
     pub fn adopt_revisions(&mut self) -> Vec<String> {
+        self.lift_plain_prompts();
         let warnings = self.revision_warnings();
         self.sampler_revision = SAMPLER_REVISION;
         self.prompt_revision = PROMPT_REVISION;
@@ -131,6 +132,7 @@ fn recipe_from_value(value: Value, prefix: &str) -> Result<Recipe> {
         ));
     }
     let mut recipe: Recipe = typed(value.clone(), "recipe")?;
+    recipe.lift_plain_prompts();
     let mut inside = Map::new();
     let known = to_value(&recipe);
     for (key, theirs) in value.as_object().into_iter().flatten() {

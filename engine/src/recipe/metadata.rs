@@ -1,13 +1,13 @@
 //! A recipe inside a picture file: written for others as A1111's `parameters`, for ourselves as the
-//! whole record in JSON; read back from ours first, else from A1111's.
+//! whole record in JSON; read back from ours first, else from whatever dialect the file speaks.
 
 use std::borrow::Cow;
 use std::fs::File;
-use std::io::{BufReader, Cursor, Read, Seek};
+use std::io::{BufReader, Cursor, Read, Seek, SeekFrom};
 use std::path::Path;
 
-use super::dialects::a1111;
-use super::{Outcome, Record, png_text};
+use super::dialects::{DIALECTS, KEYWORDS, a1111};
+use super::{Outcome, Record, exif, png_text};
 use crate::error::{EngineError, Result};
 use crate::raster::{Picture, encode_png_with_text};
 
@@ -22,8 +22,59 @@ pub const PARAMETERS_KEYWORD: &str = "parameters";
 pub enum Dialect {
     /// This program: everything is there.
     Pentimento,
-    /// A1111's `parameters`, as many tools write it.
+    /// A1111's `parameters`, as many tools write it (Forge, sd.cpp, Krita's plugin…).
     A1111,
+    /// ComfyUI's graph.
+    ComfyUi,
+    /// Fooocus.
+    Fooocus,
+    /// InvokeAI of any age.
+    InvokeAi,
+    /// NovelAI.
+    NovelAi,
+    /// SwarmUI.
+    SwarmUi,
+}
+
+impl Dialect {
+    /// The program's name for people.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Pentimento => "Pentimento",
+            Self::A1111 => "A1111",
+            Self::ComfyUi => "ComfyUI",
+            Self::Fooocus => "Fooocus",
+            Self::InvokeAi => "InvokeAI",
+            Self::NovelAi => "NovelAI",
+            Self::SwarmUi => "SwarmUI",
+        }
+    }
+}
+
+/// Size and texts of a picture file.
+#[derive(Clone, Debug, Default)]
+pub struct Texts {
+    /// Width and height in pixels, as the header says.
+    pub size_px: [u32; 2],
+    /// Keyword and text, in the file's order; at most one for each keyword.
+    texts: Vec<(String, String)>,
+    /// What was wanted but broken or too long.
+    pub(super) problems: Vec<String>,
+}
+
+impl Texts {
+    /// The text of that keyword.
+    pub fn get(&self, keyword: &str) -> Option<&str> {
+        let found = self.texts.iter().find(|(key, _)| key == keyword);
+        found.map(|(_, text)| text.as_str())
+    }
+
+    /// Adds a text unless one of that keyword is there.
+    pub fn add(&mut self, keyword: &str, text: String) {
+        if self.get(keyword).is_none() {
+            self.texts.push((keyword.to_owned(), text));
+        }
+    }
 }
 
 /// A recipe found in a file.
@@ -53,7 +104,7 @@ pub fn encode_png_with_record(picture: &Picture, record: &Record) -> Result<Vec<
     )
 }
 
-/// Reads the recipe of a PNG file in memory; `name` is what errors call it. `None`: it has none that
+/// Reads the recipe of a PNG, JPEG or WebP file in memory; `name` is what errors call it. `None`: it has none that
 /// can be read.
 ///
 /// # Errors
@@ -62,8 +113,8 @@ pub fn read_record(bytes: &[u8], name: impl AsRef<Path>) -> Result<Option<FoundR
     read_from(Cursor::new(bytes), name.as_ref())
 }
 
-/// Reads the recipe of a PNG file without decoding the picture. `None`: it has none that can be
-/// read, or is no PNG.
+/// Reads the recipe of a PNG, JPEG or WebP file without decoding the picture. `None`: it has none
+/// that can be read, or is none of these.
 ///
 /// # Errors
 /// `Io` when the file cannot be read, and those of [`read_record`].
@@ -79,8 +130,9 @@ pub fn read_record_file(path: &Path) -> Result<Option<FoundRecord>> {
 /// `Io` when the file cannot be read.
 pub(crate) fn peek_png(path: &Path) -> Result<Option<Peek>> {
     let file = File::open(path).map_err(|error| EngineError::io(path, "read", &error))?;
-    let text = texts(BufReader::new(file), path)?;
-    Ok(text.map(|text| ([text.width_px, text.height_px], interpret(&text, path))))
+    let text = png_text::read(BufReader::new(file), &keywords())
+        .map_err(|error| EngineError::io(path, "read", &error))?;
+    Ok(text.map(|text| (text.size_px, interpret(&text, path))))
 }
 
 /// Size in pixels and recipe of a file.
@@ -93,13 +145,30 @@ fn read_from(file: impl Read + Seek, name: &Path) -> Result<Option<FoundRecord>>
     }
 }
 
-fn texts(file: impl Read + Seek, name: &Path) -> Result<Option<png_text::PngText>> {
-    png_text::read(file, &[PARAMETERS_KEYWORD, RECORD_KEYWORD])
-        .map_err(|error| EngineError::io(name, "read", &error))
+fn texts(file: impl Read + Seek, name: &Path) -> Result<Option<Texts>> {
+    by_format(file).map_err(|error| EngineError::io(name, "read", &error))
 }
 
-fn interpret(text: &png_text::PngText, name: &Path) -> Result<Option<FoundRecord>> {
-    let size_px = [text.width_px, text.height_px];
+fn by_format(mut file: impl Read + Seek) -> std::io::Result<Option<Texts>> {
+    let mut magic = Vec::new();
+    file.by_ref().take(12).read_to_end(&mut magic)?;
+    file.seek(SeekFrom::Start(0))?;
+    if magic.starts_with(b"\xff\xd8\xff") {
+        return exif::read_jpeg(file).map(Some);
+    }
+    if magic.starts_with(b"RIFF") && magic.ends_with(b"WEBP") {
+        return exif::read_webp(file).map(Some);
+    }
+    png_text::read(file, &keywords())
+}
+
+/// Every text that is read from a PNG.
+fn keywords() -> Vec<&'static str> {
+    [RECORD_KEYWORD].iter().chain(KEYWORDS).copied().collect()
+}
+
+fn interpret(text: &Texts, name: &Path) -> Result<Option<FoundRecord>> {
+    let size_px = text.size_px;
     let mut notes = text.problems.clone();
     let ours = text.get(RECORD_KEYWORD).map(Record::from_json);
     let refused = match ours {
@@ -123,21 +192,21 @@ fn interpret(text: &png_text::PngText, name: &Path) -> Result<Option<FoundRecord
         Some(Err(error)) => Some(error),
         None => None,
     };
-    match text
-        .get(PARAMETERS_KEYWORD)
-        .and_then(|text| a1111::read(text, size_px))
-    {
-        Some((recipe, mapped)) => {
+    let foreign = DIALECTS
+        .iter()
+        .find_map(|spec| Some((spec.dialect, (spec.read)(text)?)));
+    match foreign {
+        Some((dialect, foreign)) => {
             notes.extend(refused.map(|error| {
                 format!("the full record is broken ({error}): the short text was read instead")
             }));
-            notes.extend(mapped);
+            notes.extend(foreign.notes);
             Ok(Some(FoundRecord {
                 record: Record {
-                    recipe,
+                    recipe: foreign.recipe,
                     outcome: Outcome::default(),
                 },
-                dialect: Dialect::A1111,
+                dialect,
                 notes,
                 size_px,
             }))

@@ -3,10 +3,12 @@
 //! metadata carries, what the command line reads and what the gallery searches.
 
 pub mod dialects;
+mod exif;
 mod json;
 mod knobs;
 mod metadata;
 mod png_text;
+mod prompting;
 #[cfg(test)]
 mod tests;
 pub mod validate;
@@ -21,9 +23,10 @@ pub use json::MAX_JSON_BYTES;
 pub use knobs::Knobs;
 pub(crate) use metadata::peek_png;
 pub use metadata::{
-    Dialect, FoundRecord, PARAMETERS_KEYWORD, RECORD_KEYWORD, encode_png_with_record, read_record,
-    read_record_file,
+    Dialect, FoundRecord, PARAMETERS_KEYWORD, RECORD_KEYWORD, Texts, encode_png_with_record,
+    read_record, read_record_file,
 };
+pub use prompting::{PromptTemplate, Prompting};
 
 /// Version of the format this build writes. A newer major version is refused with its reason;
 /// unknown fields of any version survive re-saving (they stay in [`Recipe::unknown`]).
@@ -32,8 +35,9 @@ pub const RECIPE_VERSION: Version = Version { major: 1, minor: 1 };
 /// Revision of the samplers' arithmetic: raised when the same recipe would give other pixels.
 pub const SAMPLER_REVISION: u32 = 1;
 
-/// Revision of the prompt grammar.
-pub const PROMPT_REVISION: u32 = 1;
+/// Revision of the prompt grammar. In revision 1 every character was text, and what did not fit into
+/// the model's context was cut: [`crate::prompt::PromptSyntax::Plain`].
+pub const PROMPT_REVISION: u32 = 2;
 
 /// `major.minor`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -56,6 +60,9 @@ pub struct Recipe {
     /// What to avoid.
     #[serde(default)]
     pub negative_prompt: String,
+    /// How both are read.
+    #[serde(default)]
+    pub prompting: Prompting,
     /// Picture width in pixels, 16 to 8192. With a start picture: the start picture's own size.
     pub width_px: u32,
     /// Picture height in pixels, 16 to 8192.
@@ -112,6 +119,10 @@ pub struct ModelRef {
     /// SHA-256 over the sorted lines `path\0sha256\n` of the loaded files, in hex.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sha256: Option<String>,
+    /// What another program calls its hash: the first eight or more hex digits of a single file's
+    /// SHA-256. Only for finding the model.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub short_hash: Option<String>,
 }
 
 /// The picture a run starts from, and the part of it to repaint.

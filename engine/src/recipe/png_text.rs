@@ -5,49 +5,28 @@ use std::io::{Read, Seek};
 
 use flate2::read::ZlibDecoder;
 
+use super::metadata::Texts;
+use super::{PARAMETERS_KEYWORD, RECORD_KEYWORD};
+
 /// Longest text that is read, stored or inflated, in bytes.
 pub(super) const MAX_TEXT_BYTES: u64 = 8 << 20;
 
 /// Chunks looked at in one file: a picture of a gigabyte in pieces of 8 KiB.
 const MAX_CHUNKS: usize = 1 << 17;
 
-/// Size and wanted texts of a PNG file.
-#[derive(Debug, Default)]
-pub(super) struct PngText {
-    /// Width in pixels, as the header says.
-    pub(super) width_px: u32,
-    /// Height in pixels.
-    pub(super) height_px: u32,
-    /// Keyword and text, in the file's order; at most one for each keyword.
-    pub(super) texts: Vec<(String, String)>,
-    /// Chunks that were wanted but broken or too long.
-    pub(super) problems: Vec<String>,
-}
-
-impl PngText {
-    /// The text of that keyword.
-    pub(super) fn get(&self, keyword: &str) -> Option<&str> {
-        self.texts
-            .iter()
-            .find(|(key, _)| key == keyword)
-            .map(|(_, text)| text.as_str())
-    }
-}
-
 /// Reads the texts of the wanted keywords, before or after the pixels. Stops early when all are
-/// found. `Ok(None)`: this is no PNG.
+/// found, or our own pair is. `Ok(None)`: this is no PNG.
 ///
 /// # Errors
 /// Those of the reader; a file that ends early is none, its texts so far are returned.
-pub(super) fn read(
-    mut file: impl Read + Seek,
-    wanted: &[&str],
-) -> std::io::Result<Option<PngText>> {
+pub(super) fn read(mut file: impl Read + Seek, wanted: &[&str]) -> std::io::Result<Option<Texts>> {
     let mut magic = [0; 8];
     if !fill(&mut file, &mut magic)? || &magic != b"\x89PNG\r\n\x1a\n" {
         return Ok(None);
     }
-    let mut found = PngText::default();
+    let mut found = Texts::default();
+    // Ours come together: of our own files nothing further is read.
+    let ours = [RECORD_KEYWORD, PARAMETERS_KEYWORD];
     for _ in 0..MAX_CHUNKS {
         let mut head = [0; 8];
         if !fill(&mut file, &mut head)? {
@@ -64,8 +43,10 @@ pub(super) fn read(
                     break;
                 }
                 left -= 8;
-                found.width_px = u32::from_be_bytes([size[0], size[1], size[2], size[3]]);
-                found.height_px = u32::from_be_bytes([size[4], size[5], size[6], size[7]]);
+                found.size_px = [
+                    u32::from_be_bytes([size[0], size[1], size[2], size[3]]),
+                    u32::from_be_bytes([size[4], size[5], size[6], size[7]]),
+                ];
             }
             b"tEXt" | b"zTXt" | b"iTXt" if u64::from(length) <= MAX_TEXT_BYTES => {
                 // Grows with what is really there, not with what the length promises.
@@ -77,14 +58,15 @@ pub(super) fn read(
                     break;
                 }
                 left -= i64::from(length);
-                found.take(name, &body, wanted);
+                take(&mut found, name, &body, wanted);
             }
             b"tEXt" | b"zTXt" | b"iTXt" => found.problems.push(format!(
                 "a text chunk of {length} bytes is too long to read"
             )),
             _ => {}
         }
-        if found.texts.len() == wanted.len() {
+        let has = |keyword: &&str| found.get(keyword).is_some();
+        if wanted.iter().all(has) || ours.iter().all(has) {
             break;
         }
         file.seek_relative(left)?;
@@ -93,7 +75,7 @@ pub(super) fn read(
 }
 
 /// Whether `buffer` could be filled before the file ended.
-fn fill(file: &mut impl Read, buffer: &mut [u8]) -> std::io::Result<bool> {
+pub(super) fn fill(file: &mut impl Read, buffer: &mut [u8]) -> std::io::Result<bool> {
     match file.read_exact(buffer) {
         Ok(()) => Ok(true),
         Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => Ok(false),
@@ -101,28 +83,26 @@ fn fill(file: &mut impl Read, buffer: &mut [u8]) -> std::io::Result<bool> {
     }
 }
 
-impl PngText {
-    fn take(&mut self, name: [u8; 4], body: &[u8], wanted: &[&str]) {
-        let Some((keyword, rest)) = split_at_nul(body) else {
-            return;
-        };
-        let Some(keyword) = wanted.iter().find(|key| key.as_bytes() == keyword) else {
-            return;
-        };
-        if self.get(keyword).is_some() {
-            return;
-        }
-        let text = match &name {
-            b"tEXt" => Some(latin1(rest)),
-            b"zTXt" => inflate(rest.get(1..).unwrap_or_default()).map(|bytes| latin1(&bytes)),
-            _ => international(rest),
-        };
-        match text {
-            Some(text) => self.texts.push(((*keyword).to_owned(), text)),
-            None => self
-                .problems
-                .push(format!("the text “{keyword}” is broken or too long")),
-        }
+fn take(found: &mut Texts, name: [u8; 4], body: &[u8], wanted: &[&str]) {
+    let Some((keyword, rest)) = split_at_nul(body) else {
+        return;
+    };
+    let Some(keyword) = wanted.iter().find(|key| key.as_bytes() == keyword) else {
+        return;
+    };
+    if found.get(keyword).is_some() {
+        return;
+    }
+    let text = match &name {
+        b"tEXt" => Some(latin1(rest)),
+        b"zTXt" => inflate(rest.get(1..).unwrap_or_default()).map(|bytes| latin1(&bytes)),
+        _ => international(rest),
+    };
+    match text {
+        Some(text) => found.add(keyword, text),
+        None => found
+            .problems
+            .push(format!("the text “{keyword}” is broken or too long")),
     }
 }
 

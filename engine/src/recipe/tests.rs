@@ -12,9 +12,11 @@ pub(super) fn recipe() -> Recipe {
         model: ModelRef {
             id: "tiny".to_owned(),
             sha256: Some("0123456789abcdef".repeat(4)),
+            ..ModelRef::default()
         },
         prompt: "a red apple, 3d\nsecond line: ünï 雪".to_owned(),
         negative_prompt: "blurry, \"quoted\"".to_owned(),
+        prompting: Prompting::default(),
         width_px: 128,
         height_px: 96,
         seed: u64::MAX - 3,

@@ -19,6 +19,8 @@ use crate::cancel::CancelToken;
 use crate::error::{EngineError, Result};
 use crate::latent::Latents;
 use crate::nn::{Act, Compute, ops};
+use crate::prompt::Reading;
+use crate::prompt::encode::encode;
 use crate::prompt::tokenizer::Tokenizer;
 use crate::schedules::{NoiseTable, PipelineRules};
 use crate::weights::Weights;
@@ -226,12 +228,18 @@ impl Model for StableDiffusion {
         &self.warnings
     }
 
-    fn encode_prompt(&self, text: &str, cancel: &CancelToken) -> Result<Conditioning> {
-        let tokens = self.tokenizer.encode(text)?;
-        let count = (tokens.used, tokens.ids.len() - 2);
+    fn encode_prompt(
+        &self,
+        text: &str,
+        reading: Reading,
+        cancel: &CancelToken,
+    ) -> Result<Conditioning> {
+        let encoded = encode(&self.tokenizer, text, reading, &mut |ids| {
+            self.text.encode(ids, cancel)
+        })?;
         Ok(Conditioning {
-            tokens: self.text.encode(&tokens.ids, cancel)?,
-            count,
+            tokens: encoded.tokens,
+            count: (encoded.used, encoded.room),
         })
     }
 

@@ -2,9 +2,17 @@
 //! The most widely read dialect, so every picture carries it; whoever reads it gets what A1111
 //! would have understood, with a note for each setting that has no counterpart here.
 
-use super::super::{
-    InpaintArea, Knobs, MaskedContent, ModelRef, NoiseKind, PROMPT_REVISION, Precision,
-    RECIPE_VERSION, Recipe, Record, SAMPLER_REVISION,
+use super::super::{InpaintArea, MaskedContent, NoiseKind, Recipe, Record};
+use super::{Dialect, DialectSpec, Foreign, blank, names};
+use crate::prompt::{PromptSyntax, Weighting};
+use crate::{samplers, schedules};
+
+pub(super) const SPEC: DialectSpec = DialectSpec {
+    dialect: Dialect::A1111,
+    read: |texts| {
+        let (recipe, notes) = read(texts.get("parameters")?, texts.size_px)?;
+        Some(Foreign { recipe, notes })
+    },
 };
 use super::a1111_knobs;
 
@@ -71,7 +79,7 @@ const LONGEST_KEY: usize = 64;
 /// Keys that say nothing about the pixels, or that are read elsewhere.
 const SILENT: &[&str] = &[
     "Version",
-    "Model hash",
+    "Hashes",
     "VAE hash",
     "Lora hashes",
     "TI hashes",
@@ -92,14 +100,18 @@ pub fn write(record: &Record) -> String {
     if !negative.is_empty() {
         text.push_str(&format!("\n{NEGATIVE} {negative}"));
     }
-    let sampler = SAMPLERS
-        .iter()
-        .find(|(id, ..)| *id == recipe.sampler)
-        .map_or(recipe.sampler.as_str(), |(_, name, _)| name);
-    let schedule = SCHEDULES
-        .iter()
-        .find(|(id, _)| *id == recipe.schedule)
-        .map_or(recipe.schedule.as_str(), |(_, name)| name);
+    let known = SAMPLERS.iter().find(|(id, ..)| *id == recipe.sampler);
+    let label = || samplers::find(&recipe.sampler).map(|spec| spec.label);
+    let sampler = match known {
+        Some((_, name, _)) => name,
+        None => label().unwrap_or(&recipe.sampler),
+    };
+    let known = SCHEDULES.iter().find(|(id, _)| *id == recipe.schedule);
+    let label = || schedules::find(&recipe.schedule).map(|spec| spec.label);
+    let schedule = match known {
+        Some((_, name)) => name,
+        None => label().unwrap_or(&recipe.schedule),
+    };
     let mut pairs = vec![
         ("Steps", recipe.steps.to_string()),
         ("Sampler", sampler.to_owned()),
@@ -136,6 +148,11 @@ pub fn write(record: &Record) -> String {
             pairs.push(("Masked content", (*name).to_owned()));
         }
     }
+    pairs.extend(emphasis(recipe).map(|name| ("Emphasis", name.to_owned())));
+    if let Some(template) = &recipe.prompting.template {
+        pairs.push(("Template", template.prompt.clone()));
+        pairs.push(("Negative Template", template.negative_prompt.clone()));
+    }
     let build = record.outcome.build.trim_start_matches("pentimento").trim();
     pairs.push(("Version", format!("{PROGRAM} {build}").trim().to_owned()));
     let line: Vec<String> = pairs
@@ -145,6 +162,16 @@ pub fn write(record: &Record) -> String {
     text.push('\n');
     text.push_str(&line.join(", "));
     text
+}
+
+/// A1111's word for how weights are read, where it is not its default. Our third maths has none.
+fn emphasis(recipe: &Recipe) -> Option<&'static str> {
+    match (recipe.prompting.syntax, recipe.prompting.weighting) {
+        (PromptSyntax::Plain, _) => Some("None"),
+        (_, Weighting::A1111) => None,
+        (_, Weighting::NoNorm) => Some("No norm"),
+        (_, Weighting::ComfyUi) => Some("ComfyUI"),
+    }
 }
 
 /// A1111 quotes what its own scanner would split.
@@ -172,26 +199,11 @@ pub fn read(text: &str, size_px: [u32; 2]) -> Option<(Recipe, Vec<String>)> {
     let (prompt, negative_prompt) = prompts(body);
     let mut notes = Vec::new();
     let mut recipe = Recipe {
-        version: RECIPE_VERSION,
-        model: ModelRef::default(),
         prompt,
         negative_prompt,
-        width_px: size_px[0],
-        height_px: size_px[1],
-        seed: 0,
-        steps: 20,
-        guidance: 7.0,
-        guidance_rescale: 0.0,
-        sampler: "dpmpp_2m".to_owned(),
-        schedule: "model".to_owned(),
         // A1111 leaves the key out for the graphics card's generator.
-        knobs: Knobs::default(),
         noise_source: NoiseKind::Philox,
-        precision: Precision::Auto,
-        start: None,
-        sampler_revision: SAMPLER_REVISION,
-        prompt_revision: PROMPT_REVISION,
-        unknown: serde_json::Map::new(),
+        ..blank(size_px)
     };
     let value = |key: &str| {
         pairs
@@ -230,13 +242,18 @@ fn sampler<'a>(
         .iter()
         .filter_map(|(id, suffix)| Some((*id, name.strip_suffix(suffix)?.trim_end())))
         .filter(|(_, stem)| !stem.is_empty())
-        .min_by_key(|(_, stem)| stem.len());
+        .min_by_key(|(_, stem)| stem.len())
+        // sd.cpp's spelling.
+        .or_else(|| match names::with_schedule(name) {
+            (stem, Some(schedule)) => Some((schedule, stem)),
+            _ => None,
+        });
     let stem = suffix.map_or(name, |(_, stem)| stem);
     let known = SAMPLERS
         .iter()
         .find(|(_, theirs, _)| theirs.eq_ignore_ascii_case(stem));
-    let automatic = match known {
-        Some((id, _, automatic)) => {
+    let automatic = match (known, names::sampler(stem)) {
+        (Some((id, _, automatic)), _) => {
             recipe.sampler = (*id).to_owned();
             // Before 1.9 a bare name meant even timesteps.
             if value("Version").is_some_and(is_before_1_9) {
@@ -245,7 +262,11 @@ fn sampler<'a>(
                 automatic
             }
         }
-        None => {
+        (None, Some(id)) => {
+            recipe.sampler = id.to_owned();
+            "model"
+        }
+        (None, None) => {
             notes.push(format!(
                 "Sampler: “{name}” is not known here, DPM++ 2M is taken instead"
             ));
@@ -256,11 +277,8 @@ fn sampler<'a>(
     let schedule = value("Schedule type").filter(|name| !name.eq_ignore_ascii_case("automatic"));
     recipe.schedule = match (schedule, suffix) {
         (Some(UNIFORM), _) => uniform(automatic, is_ours).to_owned(),
-        (Some(name), _) => match SCHEDULES
-            .iter()
-            .find(|(_, theirs)| theirs.eq_ignore_ascii_case(name))
-        {
-            Some((id, _)) => (*id).to_owned(),
+        (Some(name), _) => match names::schedule(name) {
+            Some(id) => id.to_owned(),
             None => {
                 notes.push(format!(
                     "Schedule type: “{name}” is not known here, {automatic} is taken instead"
@@ -324,9 +342,25 @@ fn setting(recipe: &mut Recipe, key: &str, value: &str) -> Option<String> {
                 recipe.noise_source = NoiseKind::TorchCpu;
                 None
             }
-            "NV" | "GPU" => None,
+            // sd.cpp says “cuda”.
+            "NV" | "GPU" | "cuda" => None,
             other => Some(format!("“{other}” is not known here")),
         },
+        "Model hash" => {
+            recipe.model.short_hash = Some(value.to_ascii_lowercase());
+            None
+        }
+        "Emphasis" => emphasis_named(recipe, value),
+        "Template" => {
+            let template = recipe.prompting.template.get_or_insert_default();
+            value.clone_into(&mut template.prompt);
+            None
+        }
+        "Negative Template" => {
+            let template = recipe.prompting.template.get_or_insert_default();
+            value.clone_into(&mut template.negative_prompt);
+            None
+        }
         "Sampler" => None,
         "Denoising strength" => Some(format!(
             "{value}; the start picture is not in the file, open it to repeat this"
@@ -334,6 +368,18 @@ fn setting(recipe: &mut Recipe, key: &str, value: &str) -> Option<String> {
         key if SILENT.contains(&key) || a1111_knobs::is_known(key) => None,
         _ => Some(format!("“{value}” has no counterpart here")),
     }
+}
+
+fn emphasis_named(recipe: &mut Recipe, name: &str) -> Option<String> {
+    let prompting = &mut recipe.prompting;
+    match name {
+        "Original" => prompting.weighting = Weighting::A1111,
+        "No norm" => prompting.weighting = Weighting::NoNorm,
+        "ComfyUI" => prompting.weighting = Weighting::ComfyUi,
+        "None" => prompting.syntax = PromptSyntax::Plain,
+        other => return Some(format!("“{other}” is not known here")),
+    }
+    None
 }
 
 /// Prompt and negative prompt, each line trimmed.

@@ -3,6 +3,7 @@
 use super::super::super::StepNoise;
 use super::super::super::tests::record;
 use super::*;
+use crate::recipe::Knobs;
 
 #[test]
 fn writes_the_documented_order_and_quotes() {

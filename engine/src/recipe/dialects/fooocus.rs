@@ -1,0 +1,88 @@
+//! Fooocus: JSON in `parameters` (its other scheme is A1111's text), `fooocus_scheme` beside it.
+
+use serde_json::Value;
+
+use super::{Dialect, DialectSpec, Foreign, Reader, Texts, json, number, text, without_our_words};
+
+pub(super) const SPEC: DialectSpec = DialectSpec {
+    dialect: Dialect::Fooocus,
+    read,
+};
+
+/// Steps that stand behind the words for speed.
+const PERFORMANCES: &[(&str, u32)] = &[
+    ("Quality", 60),
+    ("Speed", 30),
+    ("Extreme Speed", 8),
+    ("Lightning", 4),
+    ("Hyper-SD", 4),
+];
+
+/// Settings that change the picture and have no counterpart here.
+const UNKNOWN: &[&str] = &[
+    "styles",
+    "sharpness",
+    "adm_guidance",
+    "refiner_model",
+    "vae",
+    "freeu",
+    "adaptive_cfg",
+    "clip_skip",
+    "inpaint_engine_version",
+];
+
+fn read(texts: &Texts) -> Option<Foreign> {
+    let all = texts.get("parameters")?.trim_start();
+    let all = all.starts_with('{').then(|| json(all))??;
+    text(&all, "base_model").or_else(|| text(&all, "performance"))?;
+    let mut reader = Reader::comfy(texts);
+    reader.recipe.prompt = without_our_words(text(&all, "prompt").unwrap_or_default());
+    let avoid = text(&all, "negative_prompt").unwrap_or_default();
+    reader.recipe.negative_prompt = without_our_words(avoid);
+    if let Some([width, height]) = text(&all, "resolution").and_then(resolution) {
+        (reader.recipe.width_px, reader.recipe.height_px) = (width, height);
+    }
+    reader.seed(all.get("seed"));
+    let performance = text(&all, "performance");
+    let usual = PERFORMANCES
+        .iter()
+        .find(|(name, _)| performance == Some(*name));
+    match (all.get("steps"), usual) {
+        (None, Some((_, steps))) => reader.recipe.steps = *steps,
+        (steps, _) => reader.steps(steps),
+    }
+    reader.guidance(all.get("guidance_scale"));
+    reader.sampler(text(&all, "sampler"));
+    reader.schedule(text(&all, "scheduler"));
+    reader.model(text(&all, "base_model"), text(&all, "base_model_hash"));
+    for lora in all
+        .get("loras")
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten()
+    {
+        reader.add_on("LoRA", lora.get(0).and_then(Value::as_str).unwrap_or("?"));
+    }
+    for (key, value) in all.as_object().into_iter().flatten() {
+        if key.starts_with("lora_combined_") {
+            let name = value.as_str().and_then(|both| both.split(" : ").next());
+            reader.add_on("LoRA", name.unwrap_or("?"));
+        }
+    }
+    reader.no_counterpart(&all, UNKNOWN);
+    if let Some(switch) = all.get("refiner_switch").and_then(number)
+        && text(&all, "refiner_model").is_some_and(|name| name != "None")
+    {
+        reader.note(
+            "refiner_switch",
+            format!("{switch} has no counterpart here"),
+        );
+    }
+    reader.finish()
+}
+
+/// `(1024, 768)`.
+fn resolution(text: &str) -> Option<[u32; 2]> {
+    let (width, height) = text.trim_matches(['(', ')', ' ']).split_once(',')?;
+    Some([width.trim().parse().ok()?, height.trim().parse().ok()?])
+}
