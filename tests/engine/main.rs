@@ -7,6 +7,8 @@
     reason = "a test that cannot go on says so by panicking"
 )]
 
+mod catalog;
 mod determinism;
 mod jobs;
+mod layouts;
 mod paste_back;

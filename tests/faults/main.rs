@@ -8,5 +8,8 @@
 )]
 
 mod cli;
+mod formats;
 mod library;
 mod models;
+mod pickles;
+mod place;

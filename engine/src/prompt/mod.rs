@@ -1,3 +1,4 @@
 //! Prompts: text to tokens.
 
+pub mod clip_vocabulary;
 pub mod tokenizer;

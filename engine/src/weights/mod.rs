@@ -1,7 +1,13 @@
 //! Weights on disk: bounded readers, one a file format, and the scoped access networks load from.
 
+pub mod ckpt;
+pub mod element;
 pub mod files;
+pub mod format;
+pub mod gguf;
+pub mod names;
 pub mod safetensors;
+pub mod single;
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -9,13 +15,13 @@ use std::fmt::Display;
 use std::path::PathBuf;
 
 use candle_core::{Device, Tensor};
-use half::{bf16, f16};
 
 use crate::cancel::CancelToken;
 use crate::error::{EngineError, Result};
 use crate::nn::Compute;
+use element::Entry;
 use files::{ByteSource, ModelFiles};
-use safetensors::{ElementType, Entry};
+use single::SingleFile;
 
 /// All tensors of one part of a model (its UNet, its text encoder…), from one file or from shards.
 pub struct Weights {
@@ -28,14 +34,19 @@ pub struct Weights {
 
 /// File names that hold a part's weights, in order of preference, without folder.
 const STEMS: [&str; 2] = ["diffusion_pytorch_model", "model"];
+/// The names of folders from before there was safetensors.
+const PICKLED: [&str; 2] = ["diffusion_pytorch_model.bin", "pytorch_model.bin"];
 
 impl Weights {
     /// Finds and opens the weights in a part's folder: `diffusion_pytorch_model` or `model`, plain
-    /// or `.fp16`, whole or sharded by an index file.
+    /// or `.fp16`, whole or sharded by an index file, or as `.bin`; or that part of a single file.
     ///
     /// # Errors
     /// `BadFile` when there are none or a header is broken.
     pub fn open(files: &ModelFiles, folder: &str, cancel: &CancelToken) -> Result<Self> {
+        if let Some(path) = files.single_path() {
+            return Self::from_single(SingleFile::open(path)?, folder, cancel);
+        }
         for stem in STEMS {
             for variant in ["", ".fp16"] {
                 let whole = format!("{folder}/{stem}{variant}.safetensors");
@@ -49,11 +60,18 @@ impl Weights {
                 }
             }
         }
+        for name in PICKLED {
+            let whole = format!("{folder}/{name}");
+            if files.exists(&whole) {
+                let shards = vec![files.open(&whole)?];
+                return Self::from_shards(files.label(&whole), shards, cancel);
+            }
+        }
         let stem = STEMS[usize::from(folder.starts_with("text"))];
         Err(EngineError::bad_file(
             files.label(&format!("{folder}/{stem}.safetensors")),
             "the weights are missing",
-            "copy the whole model folder again; weights must be .safetensors files",
+            "copy the whole model folder again, with its .safetensors (or .bin) files",
         ))
     }
 
@@ -86,6 +104,27 @@ impl Weights {
         Self::from_shards(label, shards, cancel)
     }
 
+    fn from_single(mut file: SingleFile, part: &str, cancel: &CancelToken) -> Result<Self> {
+        let label = file.source.label().to_owned();
+        let Some(entries) = file.parts.remove(part) else {
+            return Err(EngineError::bad_file(
+                label,
+                format!("the part “{part}” is missing"),
+                "the file changed since it was listed: copy it again",
+            ));
+        };
+        Ok(Self {
+            label,
+            shards: vec![file.source],
+            entries: entries
+                .into_iter()
+                .map(|(name, entry)| (name, (0, entry)))
+                .collect(),
+            used: RefCell::default(),
+            cancel: cancel.clone(),
+        })
+    }
+
     /// Opens shards that were found already. `label` names them in messages.
     ///
     /// # Errors
@@ -97,7 +136,8 @@ impl Weights {
     ) -> Result<Self> {
         let mut entries = BTreeMap::new();
         for (index, shard) in shards.iter().enumerate() {
-            for (name, entry) in safetensors::read_header(shard)? {
+            let header = (format::identify(shard)?.read_header)(shard)?;
+            for (name, entry) in header.entries {
                 if entries.insert(name.clone(), (index, entry)).is_some() {
                     return Err(EngineError::bad_file(
                         shard.label(),
@@ -155,14 +195,13 @@ impl Weights {
                 "the weights do not fit the model's config.json: copy both from one source",
             ));
         }
-        let mut bytes = vec![0; entry.len as usize];
-        source.read_at(entry.offset, &mut bytes)?;
+        let bytes = entry.read(source)?;
         self.used.borrow_mut().insert(name.to_owned());
-        let values = to_f32(&bytes, entry.element).ok_or_else(|| {
+        let values = element::to_f32(&bytes, entry.element).ok_or_else(|| {
             EngineError::bad_file(
                 source.label(),
-                format!("tensor “{name}” does not hold f64, f32, f16 or bf16 numbers"),
-                "choose a model saved with one of these",
+                format!("tensor “{name}” holds integers where weights are needed"),
+                "the file is damaged or of another kind: choose another",
             )
         })?;
         if values.iter().any(|value| !value.is_finite()) {
@@ -174,24 +213,6 @@ impl Weights {
         }
         Ok(Tensor::from_vec(values, shape, device)?)
     }
-}
-
-fn to_f32(bytes: &[u8], element: ElementType) -> Option<Vec<f32>> {
-    fn each<const N: usize>(bytes: &[u8], read: impl Fn([u8; N]) -> f32) -> Vec<f32> {
-        bytes
-            .as_chunks::<N>()
-            .0
-            .iter()
-            .map(|chunk| read(*chunk))
-            .collect()
-    }
-    Some(match element {
-        ElementType::F64 => each(bytes, |bytes| f64::from_le_bytes(bytes) as f32),
-        ElementType::F32 => each(bytes, f32::from_le_bytes),
-        ElementType::F16 => each(bytes, |bytes| f16::from_le_bytes(bytes).to_f32()),
-        ElementType::Bf16 => each(bytes, |bytes| bf16::from_le_bytes(bytes).to_f32()),
-        ElementType::Other { .. } => return None,
-    })
 }
 
 /// Weights below a prefix, in PyTorch's dotted names.
