@@ -70,9 +70,11 @@ fn one_file_gives_the_folders_picture_in_every_number_type() {
     }
 }
 
-/// The block format a tensor gets: like sd.cpp, only matrices whose rows are whole blocks.
-fn blocks(shape: &[usize], kind: GgmlDType) -> Option<GgmlDType> {
-    (shape.len() == 2 && shape[1].is_multiple_of(kind.block_size())).then_some(kind)
+/// The block format a tensor gets: like sd.cpp, only matrices whose rows are whole blocks. The
+/// autoencoder's are convolutions in the one file.
+fn blocks(name: &str, shape: &[usize], kind: GgmlDType) -> Option<GgmlDType> {
+    (!name.starts_with("vae/") && shape.len() == 2 && shape[1].is_multiple_of(kind.block_size()))
+        .then_some(kind)
 }
 
 fn quantised(shape: &[usize], values: &[f32], kind: GgmlDType) -> QTensor {
@@ -89,12 +91,15 @@ fn gguf_gives_the_picture_of_its_unpacked_numbers() {
         (GgmlDType::Q4_1, 3),
         (GgmlDType::Q5_0, 6),
         (GgmlDType::Q5_1, 7),
+        (GgmlDType::Q4K, 12),
+        (GgmlDType::Q5K, 13),
+        (GgmlDType::Q6K, 14),
     ] {
         let layout = Layout::read("first");
         let folder = TempDir::new().unwrap();
         layout.write_folder(
             &folder.path().join("folder"),
-            &|_, shape, values| match blocks(shape, kind) {
+            &|name, shape, values| match blocks(name, shape, kind) {
                 Some(kind) => {
                     let unpacked = quantised(shape, values, kind)
                         .dequantize(&Device::Cpu)
@@ -107,7 +112,7 @@ fn gguf_gives_the_picture_of_its_unpacked_numbers() {
         let tensors: Vec<(Written, u32, Vec<u8>)> = layout
             .single()
             .into_iter()
-            .map(|tensor| match blocks(&tensor.shape, kind) {
+            .map(|tensor| match blocks(&tensor.name, &tensor.shape, kind) {
                 Some(kind) => {
                     let bytes = quantised(&tensor.shape, &tensor.values, kind)
                         .data()
