@@ -112,6 +112,9 @@ fn nearest(table: &[(f32, u8)], value: f32) -> (f32, u8) {
     }
 }
 
+/// What is left of a tensor's numbers, by its name and shape.
+pub type Round<'a> = &'a dyn Fn(&str, &[usize], &[f32]) -> Vec<f32>;
+
 /// A tensor to be written.
 #[derive(Clone, Debug)]
 pub struct Written {
@@ -141,7 +144,7 @@ impl Layout {
     }
 
     /// Writes the diffusers folder, its numbers as f32 after `round` was applied to each tensor.
-    pub fn write_folder(&self, folder: &Path, round: &dyn Fn(&str, &[usize], &[f32]) -> Vec<f32>) {
+    pub fn write_folder(&self, folder: &Path, round: Round<'_>) {
         for (file, config) in &self.configs {
             let path = folder.join(file);
             std::fs::create_dir_all(path.parent().expect("in the folder")).expect("folder is made");

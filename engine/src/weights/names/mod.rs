@@ -34,9 +34,8 @@ pub struct Sorted {
 enum Naming {
     LdmUnet,
     LdmAutoencoder,
-    /// transformers' `CLIPTextModel`.
-    Clip,
-    OpenClip,
+    /// transformers' `CLIPTextModel`, or OpenCLIP.
+    Text(TextKind),
     Diffusers,
 }
 
@@ -48,23 +47,27 @@ const PREFIXES: &[(&str, &str, Naming)] = &[
     (
         "cond_stage_model.transformer.",
         "text_encoder",
-        Naming::Clip,
+        Naming::Text(TextKind::Clip),
     ),
-    ("cond_stage_model.model.", "text_encoder", Naming::OpenClip),
+    (
+        "cond_stage_model.model.",
+        "text_encoder",
+        Naming::Text(TextKind::OpenClip),
+    ),
     (
         "conditioner.embedders.0.transformer.",
         "text_encoder",
-        Naming::Clip,
+        Naming::Text(TextKind::Clip),
     ),
     (
         "conditioner.embedders.0.model.",
         "text_encoder_2",
-        Naming::OpenClip,
+        Naming::Text(TextKind::OpenClip),
     ),
     (
         "conditioner.embedders.1.model.",
         "text_encoder_2",
-        Naming::OpenClip,
+        Naming::Text(TextKind::OpenClip),
     ),
 ];
 
@@ -89,7 +92,7 @@ const ALONE: &[(&str, &str, Naming)] = &[
     (
         "text_model.embeddings.token_embedding.weight",
         "text_encoder",
-        Naming::Clip,
+        Naming::Text(TextKind::Clip),
     ),
 ];
 
@@ -141,12 +144,11 @@ pub fn sort(stored: Entries) -> Sorted {
         let entries = match naming {
             Naming::LdmUnet => unet::from_ldm(entries, &mut sorted.rest),
             Naming::LdmAutoencoder => autoencoder::from_ldm(entries, &mut sorted.rest),
-            Naming::Clip | Naming::OpenClip => {
+            Naming::Text(names) => {
                 // Alone of its kind, Stable Diffusion 2 reads the last layer but one.
                 let shortened = part == "text_encoder";
-                let open = matches!(naming, Naming::OpenClip);
                 let (entries, kind) =
-                    text::to_transformers(entries, open, shortened, &mut sorted.rest);
+                    text::to_transformers(entries, names, shortened, &mut sorted.rest);
                 sorted.text.insert(part.to_owned(), kind);
                 entries
             }

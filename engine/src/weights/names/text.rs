@@ -48,14 +48,15 @@ const IDLE: &[&str] = &[
     "embeddings.position_ids",
 ];
 
-/// Renames all tensors; the names of those that fit nowhere go to `rest`. `open`: they have
-/// OpenCLIP's names. `shortened`: where the transformer is OpenCLIP's, its last layer is not used.
+/// Renames all tensors; the names of those that fit nowhere go to `rest`. `names`: whose names they
+/// have. `shortened`: where the transformer is OpenCLIP's, its last layer is not used.
 pub(super) fn to_transformers(
     stored: Entries,
-    open: bool,
+    names: TextKind,
     shortened: bool,
     rest: &mut Vec<String>,
 ) -> (Entries, TextKind) {
+    let open = names == TextKind::OpenClip;
     let mut entries = Entries::new();
     for (name, entry) in stored {
         let bare = name.strip_prefix("text_model.").unwrap_or(&name);
