@@ -175,15 +175,19 @@ fn trees_of_other_programs_are_read_in_place() {
         ("f16", "diffusers")
     );
 
-    // The hashes that A1111 shows.
-    let hash = sha256_hex(&first);
-    wait_until(&running, "hash", |catalog| {
+    check_hashes(&running, &first);
+}
+
+/// The hashes are those that A1111 shows.
+fn check_hashes(running: &Running, file: &[u8]) {
+    let hash = sha256_hex(file);
+    wait_until(running, "hash", |catalog| {
         catalog
             .find("photo")
             .is_some_and(|model| model.sha256.as_deref() == Some(hash.as_str()))
     });
-    assert_eq!(find(&running, "photo").short_hash(), Some(&hash[..10]));
-    assert_eq!(find(&running, "invoke").short_hash(), None);
+    assert_eq!(find(running, "photo").short_hash(), Some(&hash[..10]));
+    assert_eq!(find(running, "invoke").short_hash(), None);
 }
 
 #[test]
