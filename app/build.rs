@@ -65,10 +65,14 @@ fn walk(
     Ok(())
 }
 
-/// Notices and licences beside the model, and the program's own.
+/// Notices and licences beside the model, the tokenizer's, and the program's own.
 fn notices(starter: &Path) -> Result<Vec<(String, PathBuf)>, Box<dyn Error>> {
     let mut found = Vec::new();
-    for folder in [starter, &starter.join("../..")] {
+    for folder in [
+        starter,
+        &starter.join("../tokenizers/clip"),
+        &starter.join("../.."),
+    ] {
         for entry in fs::read_dir(folder)? {
             let path = entry?.path();
             let name = path.file_name().unwrap_or_default().to_string_lossy();

@@ -22,7 +22,7 @@ action-copy-canvas-tip = Put what the canvas shows on the clipboard
 action-close-picture = Close picture
 action-close-picture-tip = Empty the canvas; undo brings it back
 action-add-model = Add model folder…
-action-add-model-tip = Choose a folder with models in the diffusers layout
+action-add-model-tip = Choose a folder with models: it is read in place, with all folders below it
 action-open-models-folder = Open models folder
 action-open-models-folder-tip = Show the folder where models belong in the file manager
 action-refresh-models = Look for models again
@@ -126,10 +126,11 @@ model-none = No model is here yet. Add a folder with one.
 model-choose = Choose a model.
 model-missing = “{ $model }” is not here. Choose another model or add its folder.
 model-native = { $width } × { $height } px
+model-hash = hash { $hash }
 model-inpainting = Made for inpainting
 model-problems = { $count ->
-    [one] One folder cannot be used
-   *[other] { $count } folders cannot be used
+    [one] One model cannot be used
+   *[other] { $count } models cannot be used
 }
 size = Size
 width = Width
@@ -290,7 +291,7 @@ note = Note
 welcome-title = What would you like to see?
 welcome-note = Write a prompt on the left, or begin with one of these.
 welcome-no-model = No model yet
-welcome-no-model-note = Add a folder with a model in the diffusers layout to begin.
+welcome-no-model-note = Add a folder with models to begin: those of other programs are read in place.
 welcome-example-tip = Put this into the prompt
 welcome-drop = Or drop a picture here to work on it
 

@@ -2,17 +2,23 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, Sender};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 
 use crate::catalog::hash::{HashCache, hash_model};
-use crate::catalog::scan::{self, Found};
+use crate::catalog::scan::{Found, Scanner};
 use crate::engine::{EmbeddedModel, EngineConfig, Shared};
 use crate::event::Event;
 use crate::families;
 use crate::prompt::inspect::{PromptQuery, inspect};
 use crate::prompt::tokenizer::Tokenizer;
 use crate::prompt::wildcards::WildcardFiles;
+
+/// Shortest time between two looks at the model folders.
+const PAUSE: Duration = Duration::from_secs(3);
+/// The time between two looks, in times that one takes.
+const PAUSE_PER_LOOK: u32 = 50;
 
 /// What the clerk is asked.
 pub(crate) enum ClerkTask {
@@ -34,6 +40,11 @@ pub(crate) struct Clerk {
     data_dir: PathBuf,
     wildcard_folders: Vec<PathBuf>,
     hashes: Sender<Vec<Found>>,
+    /// The folders of the last scan, and what it saw.
+    folders: Vec<PathBuf>,
+    scanner: Scanner,
+    /// Time between two looks at the folders.
+    pause: Duration,
     /// The tokenizer used last.
     tokenizer: Option<(String, Tokenizer)>,
 }
@@ -51,6 +62,9 @@ impl Clerk {
             data_dir,
             wildcard_folders: config.wildcard_folders.clone(),
             hashes,
+            folders: Vec::new(),
+            scanner: Scanner::default(),
+            pause: PAUSE,
             tokenizer: None,
         }
     }
@@ -65,17 +79,31 @@ impl Clerk {
 
     /// Works until the lane closes.
     pub(crate) fn run(&mut self, tasks: &Receiver<ClerkTask>) {
-        for task in tasks {
-            match task {
-                ClerkTask::Scan(folders) => self.scan(&folders),
-                ClerkTask::Inspect { query, prompts } => self.inspect(query, &prompts),
+        loop {
+            match tasks.recv_timeout(self.pause) {
+                Err(RecvTimeoutError::Disconnected) => return,
+                Err(RecvTimeoutError::Timeout) => self.watch(),
+                Ok(ClerkTask::Scan(folders)) => {
+                    self.folders = folders;
+                    self.scan();
+                }
+                Ok(ClerkTask::Inspect { query, prompts }) => self.inspect(query, &prompts),
             }
         }
     }
 
-    fn scan(&mut self, folders: &[PathBuf]) {
+    /// Looks whether models came, went or changed. Large trees on slow disks are looked at less often.
+    fn watch(&mut self) {
+        let began = Instant::now();
+        if self.scanner.has_changed(&self.folders) {
+            self.scan();
+        }
+        self.pause = PAUSE.max(began.elapsed() * PAUSE_PER_LOOK);
+    }
+
+    fn scan(&mut self) {
         let cache = HashCache::open(&self.data_dir);
-        let (mut catalog, mut found) = scan::scan(folders, &self.embedded);
+        let (mut catalog, mut found) = self.scanner.scan(&self.folders, &self.embedded);
         for (info, model) in catalog.models.iter_mut().zip(&mut found) {
             info.sha256 = cache.get(model);
             model.info.sha256.clone_from(&info.sha256);

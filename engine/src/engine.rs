@@ -14,7 +14,7 @@ use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 use crate::backend::{Backend, lower_priority};
 use crate::cancel::CancelToken;
 use crate::catalog::Catalog;
-use crate::catalog::scan::{self, Found};
+use crate::catalog::scan::{Found, Scanner, inspect_path};
 use crate::clerk::{Clerk, ClerkTask};
 use crate::client::{EngineClient, Request, UnfinishedJob};
 use crate::error::{EngineError, Result};
@@ -192,7 +192,7 @@ impl Engine {
         let backend = Backend::open(&config.device, config.threads)?;
         let (kernels, device) = (backend.kernels(), backend.name().to_owned());
         let (events_in, events) = bounded(EVENTS_LIMIT);
-        let (catalog, found) = scan::scan(&[], &config.embedded_models);
+        let (catalog, found) = Scanner::default().scan(&[], &config.embedded_models);
         let shared = Arc::new(Shared {
             events: events_in,
             waker,
@@ -242,17 +242,18 @@ impl Engine {
         &self.kernels
     }
 
-    /// Adds one model folder by its path, at once; for the command line, which names models by path.
+    /// Adds one model folder or file by its path, at once; for the command line, which names models by
+    /// path.
     ///
     /// # Errors
-    /// What is wrong with the folder.
+    /// What is wrong with it.
     pub fn add_model_folder(&self, path: &std::path::Path) -> Result<String> {
         let path =
             std::path::absolute(path).map_err(|error| EngineError::io(path, "find", &error))?;
         if let Some(known) = self.shared.found(&path.to_string_lossy()) {
             return Ok(known.info.id);
         }
-        let mut model = scan::inspect_folder(&path)?;
+        let mut model = inspect_path(&path)?;
         let id = {
             let mut guard = self
                 .shared

@@ -7,8 +7,10 @@
     reason = "a test that cannot go on says so by panicking"
 )]
 
+mod catalog;
 mod determinism;
 mod dialects;
 mod jobs;
+mod layouts;
 mod paste_back;
 mod prompts;

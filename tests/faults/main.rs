@@ -9,6 +9,9 @@
 
 mod cli;
 mod cli_knobs;
+mod formats;
 mod library;
 mod machine;
 mod models;
+mod pickles;
+mod place;

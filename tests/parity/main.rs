@@ -8,6 +8,7 @@
 )]
 
 mod k_diffusion;
+mod layouts;
 mod networks;
 mod noise;
 mod pipelines;

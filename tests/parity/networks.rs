@@ -20,7 +20,7 @@ const PROMPTS: [&str; 2] = ["a red apple, 3d", ""];
 const CALLS: usize = 5;
 
 /// Both paths behind `nn::ops`: our kernels, and the tensor library's operations as their slow twin.
-fn paths() -> [Compute; 2] {
+pub(crate) fn paths() -> [Compute; 2] {
     let (isa, precision) = (trusted_isa(), Precision::F32);
     [
         Compute::Cpu { isa, precision },
@@ -51,14 +51,18 @@ fn text_and_unet(name: &str) {
 }
 
 fn text_and_unet_on(name: &str, compute: &Compute) {
+    let fixture = Fixture::open(&format!("networks/{name}.safetensors"));
+    check_text_and_unet(name, load(name, compute).as_ref(), &fixture);
+}
+
+/// A model's text encoder and UNet against what was recorded.
+pub(crate) fn check_text_and_unet(name: &str, model: &dyn Model, fixture: &Fixture) {
     let cancel = CancelToken::default();
-    let model = load(name, compute);
     assert!(
         model.warnings().is_empty(),
         "{name}: {:?}",
         model.warnings()
     );
-    let fixture = Fixture::open(&format!("networks/{name}.safetensors"));
 
     let conditions: Vec<_> = PROMPTS
         .iter()
@@ -132,10 +136,14 @@ fn autoencoder(name: &str) {
 }
 
 fn autoencoder_on(name: &str, compute: &Compute) {
-    let cancel = CancelToken::default();
-    let model = load(name, compute);
-    let autoencoder = model.autoencoder();
     let fixture = Fixture::open(&format!("networks/{name}.safetensors"));
+    check_autoencoder(name, load(name, compute).as_ref(), &fixture);
+}
+
+/// A model's autoencoder against what was recorded, both ways.
+pub(crate) fn check_autoencoder(name: &str, model: &dyn Model, fixture: &Fixture) {
+    let cancel = CancelToken::default();
+    let autoencoder = model.autoencoder();
 
     let decoded = autoencoder
         .decode(&act(&fixture.f32("vae.z")), &cancel)

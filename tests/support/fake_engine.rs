@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use pentimento_engine::catalog::{Catalog, Choice, Defaults, ModelInfo};
+use pentimento_engine::catalog::{Catalog, Choice, Defaults, ModelInfo, Storage};
 use pentimento_engine::client::{EngineClient, Request, UnfinishedJob};
 use pentimento_engine::error::{EngineError, Result};
 use pentimento_engine::event::{Event, JobId, Preview, Stage, TokenCount};
@@ -215,6 +215,7 @@ pub fn catalog() -> Catalog {
         context_tokens: tokens,
         prediction: "v_prediction".to_owned(),
         inpainting: false,
+        storage: Storage::default(),
         defaults: Defaults {
             steps: 24,
             guidance: 5.0,

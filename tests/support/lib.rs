@@ -9,5 +9,7 @@
 pub mod compare;
 pub mod fake_engine;
 pub mod fixture;
+pub mod layouts;
+pub mod pickles;
 pub mod places;
 pub mod running;

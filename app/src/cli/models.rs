@@ -1,5 +1,7 @@
 //! `pentimento models`: what can be run, and what looks like a model but cannot.
 
+use pentimento_engine::catalog::ModelInfo;
+
 use super::args::switch;
 use super::session::{ENGINE, Session, config};
 use super::{Args, Command, Context, Failure, Opt};
@@ -26,24 +28,11 @@ fn run(args: &Args, context: &mut Context<'_>) -> Result<(), Failure> {
         let json = serde_json::to_string_pretty(&*catalog).unwrap_or_default();
         return Ok(writeln!(context.out, "{json}")?);
     }
+    let rows: Vec<[String; 7]> = catalog.models.iter().map(row).collect();
+    write_table(context, &rows)?;
     for model in &catalog.models {
-        let place = model
-            .path
-            .as_ref()
-            .map_or("inside the program".to_owned(), |path| {
-                path.display().to_string()
-            });
-        let [wide, high] = model.native_px;
-        writeln!(
-            context.out,
-            "{}\n    {}, {}, {wide} x {high} px, {:.0} MiB, {place}",
-            model.id,
-            model.name,
-            model.family,
-            model.size_bytes as f64 / f64::from(1 << 20),
-        )?;
-        if !model.description.is_empty() {
-            writeln!(context.out, "    {}", model.description)?;
+        for line in details(model) {
+            writeln!(context.out, "{}: {line}", model.id)?;
         }
     }
     if catalog.models.is_empty() {
@@ -52,5 +41,74 @@ fn run(args: &Args, context: &mut Context<'_>) -> Result<(), Failure> {
     for problem in &catalog.problems {
         writeln!(context.out, "cannot use {}", problem.error)?;
     }
+    Ok(())
+}
+
+const HEADINGS: [&str; 7] = [
+    "model",
+    "family",
+    "variant",
+    "predicts",
+    "precision",
+    "size",
+    "hash",
+];
+
+/// A model's columns.
+fn row(model: &ModelInfo) -> [String; 7] {
+    let size = format!("{:.0} MiB", model.size_bytes as f64 / f64::from(1 << 20));
+    // A folder has no short hash of its own; the first digits of ours tell models apart as well.
+    let hash = model
+        .short_hash()
+        .or_else(|| model.sha256.as_deref()?.get(..10));
+    [
+        model.id.clone(),
+        model.family.clone(),
+        model.storage.variant.clone(),
+        model.prediction.clone(),
+        format!("{} {}", model.storage.precision, model.storage.format),
+        size,
+        hash.unwrap_or("…").to_owned(),
+    ]
+}
+
+/// Lines below the table: what it is, where it lies, what was inferred.
+fn details(model: &ModelInfo) -> Vec<String> {
+    let [wide, high] = model.native_px;
+    let place = model
+        .path
+        .as_ref()
+        .map_or("inside the program".to_owned(), |path| {
+            path.display().to_string()
+        });
+    let mut lines = vec![format!("{}, {wide} x {high} px, {place}", model.name)];
+    let texts = [&model.description, &model.storage.notes];
+    lines.extend(texts.into_iter().filter(|text| !text.is_empty()).cloned());
+    lines.extend(model.storage.inferred.iter().cloned());
+    lines
+}
+
+fn write_table(context: &mut Context<'_>, rows: &[[String; 7]]) -> Result<(), Failure> {
+    if rows.is_empty() {
+        return Ok(());
+    }
+    let headings = HEADINGS.map(str::to_owned);
+    let all = || std::iter::once(&headings).chain(rows);
+    let widths: Vec<usize> = (0..headings.len())
+        .map(|column| {
+            all()
+                .map(|row| row[column].chars().count())
+                .max()
+                .unwrap_or(0)
+        })
+        .collect();
+    for row in all() {
+        let cells = row.iter().zip(&widths);
+        let line: Vec<String> = cells
+            .map(|(cell, &width)| format!("{cell:<width$}"))
+            .collect();
+        writeln!(context.out, "{}", line.join("  ").trim_end())?;
+    }
+    writeln!(context.out)?;
     Ok(())
 }

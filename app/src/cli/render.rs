@@ -175,7 +175,7 @@ fn prepare(args: &Args, context: &Context<'_>) -> Result<(Session, Request, Vec<
         SaveTo::Library => {}
     }
     let mut config = config(args, context)?;
-    if let Some(folder) = draft.model_folder() {
+    if let Some(folder) = draft.model_path() {
         config.model_folders.push(folder);
     }
     let library_dir = config.library_dir.clone();

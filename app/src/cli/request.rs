@@ -115,10 +115,10 @@ impl Draft {
         })
     }
 
-    /// The model's folder, where it was named by one.
-    pub(super) fn model_folder(&self) -> Option<PathBuf> {
-        let folder = PathBuf::from(self.model.as_ref()?);
-        folder.is_dir().then_some(folder)
+    /// The model's folder or file, where it was named by its path.
+    pub(super) fn model_path(&self) -> Option<PathBuf> {
+        let path = PathBuf::from(self.model.as_ref()?);
+        path.exists().then_some(path)
     }
 
     /// Whether the catalogue already holds the model.

@@ -71,7 +71,9 @@ fn about_ui(ui: &mut Ui, cx: &PanelCx<'_>) {
     if !model.description.is_empty() {
         widgets::note_ui(ui, model.description.as_str());
     }
+    let storage = &model.storage;
     let mut facts = vec![
+        storage.variant.clone(),
         t_args(
             "model-native",
             [
@@ -79,15 +81,25 @@ fn about_ui(ui: &mut Ui, cx: &PanelCx<'_>) {
                 ("height", model.native_px[1].into()),
             ],
         ),
+        format!("{} {}", storage.precision, storage.format),
         size_text(model.size_bytes),
     ];
+    if let Some(hash) = model.short_hash() {
+        facts.push(t_args("model-hash", [("hash", hash.into())]));
+    }
+    facts.retain(|fact| !fact.trim().is_empty());
     if model.inpainting {
         facts.push(t("model-inpainting").to_owned());
     }
     widgets::note_ui(ui, facts.join("  ·  "));
+    for line in storage.inferred.iter().chain([&storage.notes]) {
+        if !line.is_empty() {
+            widgets::note_ui(ui, line.as_str());
+        }
+    }
 }
 
-/// Folders that cannot be used, each with its reason.
+/// Folders and files that cannot be used, each with its reason.
 fn problems_ui(ui: &mut Ui, cx: &mut PanelCx<'_>) {
     let problems = &cx.studio.catalog.problems;
     if problems.is_empty() {

@@ -1,5 +1,5 @@
-//! A model's hash: SHA-256 over the sorted lines `path\0sha256\n` of the files that are loaded.
-//! Cached by the files' lengths and times of change, since large models take seconds.
+//! A model's hash: that of its file, or for a folder SHA-256 over the sorted lines `path\0sha256\n` of
+//! the files that are loaded. Cached by the files' lengths and times of change, since large models take seconds.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -68,6 +68,9 @@ fn key(model: &Found) -> String {
 /// # Errors
 /// `Cancelled`, or what made a file unreadable.
 pub fn hash_model(model: &Found, cancel: &CancelToken) -> Result<String> {
+    if let Some(path) = model.files.single_path() {
+        return hash_source(&ByteSource::open(path)?, cancel);
+    }
     let mut lines = String::new();
     for name in &model.loaded {
         let sha256 = hash_source(&model.files.open_aside(name)?, cancel)?;

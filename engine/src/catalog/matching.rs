@@ -49,7 +49,7 @@ impl Catalog {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::catalog::Defaults;
+    use crate::catalog::{Defaults, Storage};
 
     fn model(id: &str, path: Option<&str>, sha256: Option<String>) -> ModelInfo {
         ModelInfo {
@@ -65,6 +65,7 @@ mod tests {
             context_tokens: 75,
             prediction: String::new(),
             inpainting: false,
+            storage: Storage::default(),
             defaults: Defaults {
                 steps: 1,
                 guidance: 1.0,

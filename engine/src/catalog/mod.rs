@@ -1,8 +1,10 @@
 //! Which models exist and what they are, from headers and config files alone.
 
+mod beside;
 pub mod hash;
 pub mod matching;
 pub mod scan;
+mod walk;
 
 use std::path::PathBuf;
 
@@ -15,7 +17,7 @@ use crate::error::EngineError;
 pub struct Catalog {
     /// Usable models: built-in ones first, then by name.
     pub models: Vec<ModelInfo>,
-    /// Folders that look like models but cannot be used, with the reason.
+    /// Folders and files that look like models but cannot be used, with the reason.
     pub problems: Vec<ModelProblem>,
     /// Samplers, in menu order.
     pub samplers: Vec<Choice>,
@@ -45,7 +47,7 @@ pub struct ModelInfo {
     pub name: String,
     /// One or two sentences on what it can and cannot draw; may be empty.
     pub description: String,
-    /// The folder; `None` for a model inside the program.
+    /// The folder or file; `None` for a model inside the program.
     pub path: Option<PathBuf>,
     /// Family id, one of `families::FAMILIES`.
     pub family: String,
@@ -63,8 +65,54 @@ pub struct ModelInfo {
     pub prediction: String,
     /// Whether the UNet takes mask and masked picture (9 channels).
     pub inpainting: bool,
+    /// How it is stored, and what lies beside it.
+    #[serde(default)]
+    pub storage: Storage,
     /// What to start with.
     pub defaults: Defaults,
+}
+
+impl ModelInfo {
+    /// What A1111 and its kin call the model's hash: the first ten digits of its file's SHA-256.
+    /// `None` for folders, which they do not load, and until the hash is computed.
+    pub fn short_hash(&self) -> Option<&str> {
+        let whole = self.storage.format != FOLDER_FORMAT;
+        self.sha256.as_deref().filter(|_| whole)?.get(..10)
+    }
+}
+
+/// [`Storage::format`] of a folder in the diffusers layout.
+pub const FOLDER_FORMAT: &str = "diffusers";
+
+/// How a model is stored, and what lies beside it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Storage {
+    /// [`FOLDER_FORMAT`], or the file's: `safetensors`, `ckpt`, `gguf`.
+    pub format: String,
+    /// Family and version for people: `Stable Diffusion 2.x inpainting`…
+    pub variant: String,
+    /// The number type that holds most of it: `f32`, `f16`, `bf16`, `f8_e4m3`, `q4_k`…
+    pub precision: String,
+    /// A picture of what it does.
+    pub preview: Option<PathBuf>,
+    /// Notes of its owner; may be empty.
+    pub notes: String,
+    /// What was inferred about it and why, and what in its files was left alone.
+    pub inferred: Vec<String>,
+}
+
+impl Default for Storage {
+    fn default() -> Self {
+        Self {
+            format: FOLDER_FORMAT.to_owned(),
+            variant: String::new(),
+            precision: String::new(),
+            preview: None,
+            notes: String::new(),
+            inferred: Vec::new(),
+        }
+    }
 }
 
 /// What to start with for a model.
@@ -83,7 +131,7 @@ pub struct Defaults {
     pub example_prompts: Vec<String>,
 }
 
-/// A folder that looks like a model but cannot be used.
+/// A folder or file that looks like a model but cannot be used.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ModelProblem {
     /// The folder or file.

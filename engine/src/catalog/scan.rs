@@ -1,26 +1,20 @@
-//! Finds models: the built-in ones, and folders in the diffusers layout below the user's model
-//! folders, up to two levels deep.
+//! Finds models: the built-in ones, and folders in the diffusers layout and single files below the
+//! user's model folders.
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
-use serde::Deserialize;
-
-use super::{Catalog, Choice, Defaults, ModelInfo, ModelProblem};
+use super::beside::{self, Sidecar, SidecarDefaults};
+use super::{Catalog, Choice, Defaults, ModelInfo, ModelProblem, Storage, walk};
 use crate::engine::EmbeddedModel;
 use crate::error::{EngineError, Result};
 use crate::families::model::ModelFacts;
-use crate::families::{self, FamilySpec};
+use crate::families::{self, FamilySpec, single};
 use crate::samplers::SAMPLERS;
 use crate::schedules::SCHEDULES;
 use crate::weights::files::ModelFiles;
-
-/// Folder levels below a model folder that are searched.
-const DEPTH: usize = 2;
-/// Entries looked at in one folder.
-const ENTRIES_LIMIT: usize = 10_000;
-/// Largest sidecar file read.
-const SIDECAR_LIMIT_BYTES: u64 = 64 << 10;
+use crate::weights::format::{self, Header};
 
 /// A model with what is needed to load it.
 #[derive(Clone, Debug)]
@@ -35,106 +29,115 @@ pub struct Found {
     pub stamp: Vec<(String, u64, u128)>,
 }
 
-/// What a folder's `pentimento.json` may say. None of it decides a pixel.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct Sidecar {
-    name: Option<String>,
-    description: Option<String>,
-    native_px: Option<[u32; 2]>,
-    defaults: SidecarDefaults,
+/// What a place turned out to be.
+#[derive(Clone, Debug)]
+enum Seen {
+    Model(Box<Found>),
+    Problem(EngineError),
+    /// Something that belongs to models and is none.
+    AddOn,
 }
 
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct SidecarDefaults {
-    steps: Option<u32>,
-    guidance: Option<f64>,
-    sampler: Option<String>,
-    schedule: Option<String>,
-    example_prompts: Vec<String>,
+/// Looks through model folders, and remembers what it saw: only what changed is opened again.
+#[derive(Debug, Default)]
+pub struct Scanner {
+    seen: HashMap<PathBuf, (Stamp, Seen)>,
 }
 
-/// Looks through everything. Broken models become problems, never errors.
-pub fn scan(folders: &[PathBuf], embedded: &[EmbeddedModel]) -> (Catalog, Vec<Found>) {
-    let mut catalog = Catalog {
-        samplers: samplers(),
-        schedules: schedules(),
-        ..Catalog::default()
-    };
-    let mut found: Vec<Found> = Vec::new();
-    let mut add =
-        |id: &str, files: ModelFiles, problems: &mut Vec<ModelProblem>| match inspect(id, &files) {
-            Ok(mut model) => {
-                model.info.id = unique_id(&found, id);
-                found.push(model);
-            }
-            Err(error) => problems.push(ModelProblem {
-                path: files.label(""),
-                error,
-            }),
+/// Path, length and time of change of files.
+type Stamp = Vec<(PathBuf, u64, u128)>;
+
+impl Scanner {
+    /// Looks through everything. Broken models become problems, never errors.
+    pub fn scan(
+        &mut self,
+        folders: &[PathBuf],
+        embedded: &[EmbeddedModel],
+    ) -> (Catalog, Vec<Found>) {
+        let mut catalog = Catalog {
+            samplers: samplers(),
+            schedules: schedules(),
+            ..Catalog::default()
         };
-    for &model in embedded {
-        add(model.id, ModelFiles::embedded(model), &mut catalog.problems);
+        let mut found: Vec<Found> = Vec::new();
+        let mut add = |mut model: Found| {
+            model.info.id = unique_id(&found, &model.info.id);
+            found.push(model);
+        };
+        for &model in embedded {
+            match inspect(model.id, &ModelFiles::embedded(model)) {
+                Ok(model) => add(model),
+                Err(error) => catalog.problems.push(ModelProblem {
+                    path: ModelFiles::embedded(model).label(""),
+                    error,
+                }),
+            }
+        }
+        let walked = walk::walk(folders);
+        catalog.problems.extend(walked.problems);
+        let mut before = std::mem::take(&mut self.seen);
+        for path in walked.places {
+            let stamp = stamp_around(&path);
+            let known = before.remove(&path).filter(|(known, _)| *known == stamp);
+            let seen = known.map_or_else(|| look_at(&path), |(_, seen)| seen);
+            match &seen {
+                Seen::Model(model) => add(model.as_ref().clone()),
+                Seen::Problem(error) => catalog.problems.push(ModelProblem {
+                    path: path.clone(),
+                    error: error.clone(),
+                }),
+                Seen::AddOn => {}
+            }
+            self.seen.insert(path, (stamp, seen));
+        }
+        catalog.models = found.iter().map(|model| model.info.clone()).collect();
+        (catalog, found)
     }
-    let mut paths = Vec::new();
-    for folder in folders {
-        collect(folder, 0, &mut paths, &mut catalog.problems);
+
+    /// Whether another scan of these folders would see something else.
+    pub fn has_changed(&self, folders: &[PathBuf]) -> bool {
+        let places = walk::walk(folders).places;
+        let same = |path: &PathBuf| {
+            let known = self.seen.get(path);
+            known.is_some_and(|(stamp, _)| *stamp == stamp_around(path))
+        };
+        places.len() != self.seen.len() || !places.iter().all(same)
     }
-    paths.sort_by_key(|path| path.file_name().map(|name| name.to_ascii_lowercase()));
-    paths.dedup();
-    for path in paths {
-        let id = path
-            .file_name()
-            .map_or_else(String::new, |name| name.to_string_lossy().into_owned());
-        add(&id, ModelFiles::folder(path), &mut catalog.problems);
-    }
-    catalog.models = found.iter().map(|model| model.info.clone()).collect();
-    (catalog, found)
 }
 
-/// A model folder by its path, whether or not it lies in a searched folder.
+/// A model folder or file by its path, whether or not it lies in a searched folder.
 ///
 /// # Errors
 /// What is wrong with it.
-pub fn inspect_folder(path: &Path) -> Result<Found> {
-    let id = path
-        .file_name()
-        .map_or_else(String::new, |name| name.to_string_lossy().into_owned());
-    inspect(&id, &ModelFiles::folder(path))
+pub fn inspect_path(path: &Path) -> Result<Found> {
+    match look_at(path) {
+        Seen::Model(found) => Ok(*found),
+        Seen::Problem(error) => Err(error),
+        Seen::AddOn => Err(single::open(path)
+            .err()
+            .unwrap_or_else(|| EngineError::bad_file(path, "no model", "choose a whole model"))),
+    }
 }
 
-fn collect(
-    folder: &Path,
-    depth: usize,
-    paths: &mut Vec<PathBuf>,
-    problems: &mut Vec<ModelProblem>,
-) {
-    if folder.join("model_index.json").is_file() {
-        paths.push(std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned()));
-        return;
-    }
-    let entries = match std::fs::read_dir(folder) {
-        Ok(entries) => entries,
-        // A models folder that was never made is an empty one.
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return,
-        Err(error) => {
-            let error = EngineError::io(folder, "read", &error);
-            problems.push(ModelProblem {
-                path: folder.to_owned(),
-                error,
-            });
-            return;
-        }
+fn look_at(path: &Path) -> Seen {
+    let name = if path.is_dir() {
+        path.file_name()
+    } else {
+        path.file_stem()
     };
-    if depth == DEPTH {
-        return;
-    }
-    for entry in entries.take(ENTRIES_LIMIT).flatten() {
-        let hidden = entry.file_name().to_string_lossy().starts_with('.');
-        if !hidden && entry.path().is_dir() {
-            collect(&entry.path(), depth + 1, paths, problems);
+    let id = name.unwrap_or_default().to_string_lossy();
+    let found = if path.is_dir() {
+        inspect(&id, &ModelFiles::folder(path))
+    } else {
+        inspect_file(&id, path)
+    };
+    match found {
+        Ok(found) => Seen::Model(Box::new(found)),
+        Err(EngineError::UnsupportedModel { found, .. }) if single::is_add_on(&found) => {
+            Seen::AddOn
         }
+        Err(_) if !walk::is_meant_as_model(path) => Seen::AddOn,
+        Err(error) => Seen::Problem(error),
     }
 }
 
@@ -152,12 +155,22 @@ fn unique_id(found: &[Found], id: &str) -> String {
 fn inspect(id: &str, files: &ModelFiles) -> Result<Found> {
     let family = families::identify(files)?;
     let facts = (family.inspect)(files)?;
-    let sidecar = read_sidecar(files)?;
+    let sidecar = beside::read(files)?;
     let loaded = files.opened();
     let stamp = stamp(files, &loaded)?;
     let size_bytes = stamp.iter().map(|(_, len, _)| len).sum();
+    let storage = Storage {
+        variant: format!("{} {}", family.label, facts.variant)
+            .trim_end()
+            .to_owned(),
+        precision: precision(files, &loaded),
+        preview: files.path().and_then(beside::preview),
+        notes: sidecar.notes.clone().unwrap_or_default(),
+        ..Storage::default()
+    };
     let info = ModelInfo {
         size_bytes,
+        storage,
         path: files.path().map(Path::to_owned),
         ..describe(id, family, &facts, sidecar)
     };
@@ -167,6 +180,33 @@ fn inspect(id: &str, files: &ModelFiles) -> Result<Found> {
         loaded,
         stamp,
     })
+}
+
+fn inspect_file(id: &str, path: &Path) -> Result<Found> {
+    let opened = single::open(path)?;
+    let mut found = inspect(id, &opened.files)?;
+    found.info.storage.format = opened.format.to_owned();
+    found.info.storage.precision = opened.precision.to_owned();
+    found.info.storage.inferred = opened.notes;
+    Ok(found)
+}
+
+/// The number type that holds most of a folder's weights.
+fn precision(files: &ModelFiles, loaded: &[String]) -> String {
+    let mut all = Header::default();
+    let weights = |name: &&String| name.ends_with(".safetensors") || name.ends_with(".bin");
+    for name in loaded.iter().filter(weights) {
+        if let Ok(source) = files.open_aside(name)
+            && let Ok(format) = format::identify(&source)
+            && let Ok(header) = (format.read_header)(&source)
+        {
+            let entries = header.entries.into_iter();
+            all.entries
+                .extend(entries.map(|(tensor, entry)| (format!("{name}/{tensor}"), entry)));
+        }
+    }
+    all.precision()
+        .map_or_else(String::new, |element| element.id().to_owned())
 }
 
 fn describe(id: &str, family: &FamilySpec, facts: &ModelFacts, sidecar: Sidecar) -> ModelInfo {
@@ -197,6 +237,7 @@ fn describe(id: &str, family: &FamilySpec, facts: &ModelFacts, sidecar: Sidecar)
         context_tokens: (facts.context - 2) as u32,
         prediction: facts.noise.prediction().id().to_owned(),
         inpainting: facts.inpainting,
+        storage: Storage::default(),
         defaults: Defaults {
             steps: steps.unwrap_or(if few_steps { 4 } else { 20 }),
             guidance: guidance.unwrap_or(if few_steps { 1.5 } else { 7.0 }),
@@ -209,42 +250,60 @@ fn describe(id: &str, family: &FamilySpec, facts: &ModelFacts, sidecar: Sidecar)
     }
 }
 
-fn read_sidecar(files: &ModelFiles) -> Result<Sidecar> {
-    const NAME: &str = "pentimento.json";
-    if !files.exists(NAME) {
-        return Ok(Sidecar::default());
+/// Length and time of change of every loaded file, and of what decides pixels beside a single one.
+fn stamp(files: &ModelFiles, loaded: &[String]) -> Result<Vec<(String, u64, u128)>> {
+    let mut stamp = Vec::new();
+    for name in loaded {
+        let len = files.open_aside(name)?.len();
+        let changed = match files.path() {
+            None => 0,
+            Some(_) => facts_of(&files.label(name)).map_or(0, |(_, changed)| changed),
+        };
+        stamp.push((name.clone(), len, changed));
     }
-    let bytes = files.open_aside(NAME)?.read_all(SIDECAR_LIMIT_BYTES)?;
-    serde_json::from_slice(&bytes).map_err(|error| {
-        EngineError::bad_file(
-            files.label(NAME),
-            format!("malformed ({error})"),
-            "mend the file or delete it: it only names the model and its defaults",
-        )
-    })
+    for path in files
+        .single_path()
+        .map(single::Beside::paths)
+        .into_iter()
+        .flatten()
+    {
+        if let Some((len, changed)) = facts_of(&path) {
+            stamp.push((path.to_string_lossy().into_owned(), len, changed));
+        }
+    }
+    Ok(stamp)
 }
 
-/// Length and time of change of every loaded file.
-fn stamp(files: &ModelFiles, loaded: &[String]) -> Result<Vec<(String, u64, u128)>> {
-    loaded
-        .iter()
-        .map(|name| {
-            let path = files.label(name);
-            let len = files.open_aside(name)?.len();
-            let changed = match files.path() {
-                None => None,
-                Some(_) => std::fs::metadata(&path)
-                    .and_then(|facts| facts.modified())
-                    .ok(),
-            };
-            let changed = changed.and_then(|time| time.duration_since(UNIX_EPOCH).ok());
-            Ok((
-                name.clone(),
-                len,
-                changed.map_or(0, |since| since.as_nanos()),
-            ))
-        })
-        .collect()
+/// Length, and time of change in nanoseconds; `None` when there is no such file.
+fn facts_of(path: &Path) -> Option<(u64, u128)> {
+    let facts = std::fs::metadata(path)
+        .ok()
+        .filter(std::fs::Metadata::is_file)?;
+    let changed = facts.modified().ok();
+    let since = changed.and_then(|time| time.duration_since(UNIX_EPOCH).ok());
+    Some((facts.len(), since.map_or(0, |since| since.as_nanos())))
+}
+
+/// The stamp of everything the catalogue says something about: a folder's files, two levels deep, or
+/// a file and what lies beside it.
+fn stamp_around(path: &Path) -> Stamp {
+    let list = |folder: &Path| -> Vec<PathBuf> {
+        let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+        entries.map(|entry| entry.path()).collect()
+    };
+    let mut paths = if path.is_dir() {
+        let (folders, mut files): (Vec<_>, Vec<_>) =
+            list(path).into_iter().partition(|path| path.is_dir());
+        files.extend(folders.iter().flat_map(|folder| list(folder)));
+        files
+    } else {
+        let mut paths = beside::watched(path);
+        paths.push(path.to_owned());
+        paths
+    };
+    paths.sort();
+    let with_facts = |path: PathBuf| facts_of(&path).map(|(len, changed)| (path, len, changed));
+    paths.into_iter().filter_map(with_facts).collect()
 }
 
 impl Found {

@@ -3,6 +3,7 @@
 
 pub mod config;
 pub mod model;
+pub mod single;
 pub mod stable_diffusion;
 
 use crate::cancel::CancelToken;
@@ -10,7 +11,9 @@ use crate::error::{EngineError, Result};
 use crate::nn::Compute;
 use crate::prompt::tokenizer::Tokenizer;
 use crate::weights::files::ModelFiles;
+use crate::weights::single::SingleFile;
 use model::{Model, ModelFacts};
+use single::{Beside, Made};
 
 /// An architecture.
 pub struct FamilySpec {
@@ -20,6 +23,8 @@ pub struct FamilySpec {
     pub label: &'static str,
     /// Pipeline classes of `model_index.json` that it runs.
     pub pipelines: &'static [&'static str],
+    /// The diffusers folder that a model in one file stands for; `None` when it is of another family.
+    pub single: fn(&SingleFile, &Beside) -> Option<Result<Made>>,
     /// Reads configuration files and the headers of all weights.
     pub inspect: fn(&ModelFiles) -> Result<ModelFacts>,
     /// Reads the tokenizer alone, to count tokens.
@@ -31,7 +36,7 @@ pub struct FamilySpec {
 /// Every family, in order of preference.
 pub static FAMILIES: &[FamilySpec] = &[stable_diffusion::SPEC];
 
-/// The family that runs a diffusers folder, by its `model_index.json`.
+/// The family that runs a model, by its `model_index.json`.
 ///
 /// # Errors
 /// `BadFile` when the index is missing or broken, `UnsupportedModel` when no family runs it.

@@ -13,6 +13,8 @@ use crate::schedules::NoiseTable;
 /// What a model is, from its configuration files and headers.
 #[derive(Clone, Debug)]
 pub struct ModelFacts {
+    /// Which of its family's models it is, for people; may be empty.
+    pub variant: String,
     /// Native picture size, width and height in pixels.
     pub native_px: [u32; 2],
     /// Picture pixels per latent pixel: sizes are padded to a multiple of it.

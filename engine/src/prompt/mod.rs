@@ -17,6 +17,7 @@
 
 pub mod attention;
 pub mod chunks;
+pub mod clip_vocabulary;
 pub mod comments;
 pub mod compose;
 pub mod dynamic;

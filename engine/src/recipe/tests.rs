@@ -1,7 +1,7 @@
 //! JSON, ranges, and recipes inside PNG files.
 
 use super::*;
-use crate::catalog::{Catalog, Defaults, ModelInfo};
+use crate::catalog::{Catalog, Defaults, ModelInfo, Storage};
 use crate::client::{Request, SaveTo};
 use crate::error::EngineError;
 use crate::raster::{Picture, decode_picture, encode_png, encode_png_with_text};
@@ -71,6 +71,7 @@ fn catalog() -> Catalog {
             context_tokens: 30,
             prediction: "epsilon".to_owned(),
             inpainting: false,
+            storage: Storage::default(),
             defaults: Defaults {
                 steps: 20,
                 guidance: 4.0,

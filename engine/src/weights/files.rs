@@ -1,8 +1,8 @@
-//! Where a model's bytes come from: a folder on disk or the program itself. All reads are
+//! Where a model's bytes come from: a folder on disk, a single file, or the program itself. All reads are
 //! positional and bounded; user files are never memory-mapped (a file truncated or unplugged
 //! meanwhile would kill the process).
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -27,6 +27,15 @@ pub struct ModelFiles {
 enum Place {
     Folder(PathBuf),
     Embedded(EmbeddedModel),
+    Single(Arc<Single>),
+}
+
+/// A whole model in one file, shown as the folder it would be in the diffusers layout.
+#[derive(Debug)]
+struct Single {
+    path: PathBuf,
+    /// The small files of that folder, made from what the file's header says.
+    made: BTreeMap<String, Arc<[u8]>>,
 }
 
 impl ModelFiles {
@@ -46,11 +55,31 @@ impl ModelFiles {
         }
     }
 
-    /// The folder; `None` for a model inside the program.
+    /// A whole model in one file. `made` are the configuration and tokenizer files of its folder in
+    /// the diffusers layout, by relative path.
+    pub fn single(path: impl Into<PathBuf>, made: BTreeMap<String, Arc<[u8]>>) -> Self {
+        let path = path.into();
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        Self {
+            opened: Arc::new(Mutex::new(BTreeSet::from([name.into_owned()]))),
+            place: Place::Single(Arc::new(Single { path, made })),
+        }
+    }
+
+    /// The folder or single file; `None` for a model inside the program.
     pub fn path(&self) -> Option<&Path> {
         match &self.place {
             Place::Folder(folder) => Some(folder),
+            Place::Single(single) => Some(&single.path),
             Place::Embedded(_) => None,
+        }
+    }
+
+    /// The file of a single-file model.
+    pub fn single_path(&self) -> Option<&Path> {
+        match &self.place {
+            Place::Single(single) => Some(&single.path),
+            Place::Folder(_) | Place::Embedded(_) => None,
         }
     }
 
@@ -68,6 +97,8 @@ impl ModelFiles {
     pub fn label(&self, relative: &str) -> PathBuf {
         match &self.place {
             Place::Folder(folder) => folder.join(relative),
+            // What is wrong with a made file is wrong with the file it was made from.
+            Place::Single(single) => single.path.clone(),
             Place::Embedded(model) => PathBuf::from(format!("built-in:{}/{relative}", model.id)),
         }
     }
@@ -76,6 +107,7 @@ impl ModelFiles {
     pub fn exists(&self, relative: &str) -> bool {
         match &self.place {
             Place::Folder(folder) => folder.join(relative).is_file(),
+            Place::Single(single) => single.made.contains_key(relative),
             Place::Embedded(model) => model.files.iter().any(|(name, _)| *name == relative),
         }
     }
@@ -86,6 +118,9 @@ impl ModelFiles {
     /// `BadFile` when it is missing, `Io` when it cannot be opened.
     pub fn open(&self, relative: &str) -> Result<ByteSource> {
         let source = self.open_aside(relative)?;
+        if self.single_path().is_some() {
+            return Ok(source); // the one file counts as opened from the start
+        }
         let mut opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
         opened.insert(relative.to_owned());
         Ok(source)
@@ -99,6 +134,13 @@ impl ModelFiles {
         let label = self.label(relative);
         match &self.place {
             Place::Folder(_) => ByteSource::open(&label),
+            Place::Single(single) => match single.made.get(relative) {
+                Some(bytes) => Ok(ByteSource {
+                    label,
+                    origin: Origin::Shared(Arc::clone(bytes)),
+                }),
+                None => ByteSource::open(&label),
+            },
             Place::Embedded(model) => model
                 .files
                 .iter()
@@ -154,6 +196,7 @@ pub struct ByteSource {
 enum Origin {
     File { file: File, len: u64 },
     Static(&'static [u8]),
+    Shared(Arc<[u8]>),
 }
 
 impl ByteSource {
@@ -195,6 +238,7 @@ impl ByteSource {
         match &self.origin {
             Origin::File { len, .. } => *len,
             Origin::Static(bytes) => bytes.len() as u64,
+            Origin::Shared(bytes) => bytes.len() as u64,
         }
     }
 
@@ -208,15 +252,17 @@ impl ByteSource {
     /// # Errors
     /// `BadFile` when the file ends before, `Io` when reading fails.
     pub fn read_at(&self, offset: u64, buffer: &mut [u8]) -> Result<()> {
+        let mut copy_from = |bytes: &[u8]| {
+            let part = usize::try_from(offset)
+                .ok()
+                .and_then(|start| bytes.get(start..start.checked_add(buffer.len())?))
+                .ok_or_else(|| self.cut_short(offset, buffer.len()))?;
+            buffer.copy_from_slice(part);
+            Ok(())
+        };
         match &self.origin {
-            Origin::Static(bytes) => {
-                let part = usize::try_from(offset)
-                    .ok()
-                    .and_then(|start| bytes.get(start..start.checked_add(buffer.len())?))
-                    .ok_or_else(|| self.cut_short(offset, buffer.len()))?;
-                buffer.copy_from_slice(part);
-                Ok(())
-            }
+            Origin::Static(bytes) => copy_from(bytes),
+            Origin::Shared(bytes) => copy_from(bytes),
             Origin::File { file, .. } => read_exact_at(file, buffer, offset).map_err(|error| {
                 if error.kind() == std::io::ErrorKind::UnexpectedEof {
                     self.cut_short(offset, buffer.len())

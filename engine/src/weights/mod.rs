@@ -1,7 +1,13 @@
 //! Weights on disk: bounded readers, one a file format, and the scoped access networks load from.
 
+pub mod ckpt;
+pub mod element;
 pub mod files;
+pub mod format;
+pub mod gguf;
+pub mod names;
 pub mod safetensors;
+pub mod single;
 mod stored;
 
 use std::cell::RefCell;
@@ -14,8 +20,9 @@ use candle_core::Tensor;
 use crate::cancel::CancelToken;
 use crate::error::{EngineError, Result};
 use crate::nn::Compute;
+use element::Entry;
 use files::{ByteSource, ModelFiles};
-use safetensors::Entry;
+use single::SingleFile;
 
 pub use stored::Stored;
 pub(crate) use stored::with_stored;
@@ -31,14 +38,19 @@ pub struct Weights {
 
 /// File names that hold a part's weights, in order of preference, without folder.
 const STEMS: [&str; 2] = ["diffusion_pytorch_model", "model"];
+/// The names of folders from before there was safetensors.
+const PICKLED: [&str; 2] = ["diffusion_pytorch_model.bin", "pytorch_model.bin"];
 
 impl Weights {
     /// Finds and opens the weights in a part's folder: `diffusion_pytorch_model` or `model`, plain
-    /// or `.fp16`, whole or sharded by an index file.
+    /// or `.fp16`, whole or sharded by an index file, or as `.bin`; or that part of a single file.
     ///
     /// # Errors
     /// `BadFile` when there are none or a header is broken.
     pub fn open(files: &ModelFiles, folder: &str, cancel: &CancelToken) -> Result<Self> {
+        if let Some(path) = files.single_path() {
+            return Self::from_single(SingleFile::open(path)?, folder, cancel);
+        }
         for stem in STEMS {
             for variant in ["", ".fp16"] {
                 let whole = format!("{folder}/{stem}{variant}.safetensors");
@@ -52,11 +64,18 @@ impl Weights {
                 }
             }
         }
+        for name in PICKLED {
+            let whole = format!("{folder}/{name}");
+            if files.exists(&whole) {
+                let shards = vec![files.open(&whole)?];
+                return Self::from_shards(files.label(&whole), shards, cancel);
+            }
+        }
         let stem = STEMS[usize::from(folder.starts_with("text"))];
         Err(EngineError::bad_file(
             files.label(&format!("{folder}/{stem}.safetensors")),
             "the weights are missing",
-            "copy the whole model folder again; weights must be .safetensors files",
+            "copy the whole model folder again, with its .safetensors (or .bin) files",
         ))
     }
 
@@ -89,6 +108,27 @@ impl Weights {
         Self::from_shards(label, shards, cancel)
     }
 
+    fn from_single(mut file: SingleFile, part: &str, cancel: &CancelToken) -> Result<Self> {
+        let label = file.source.label().to_owned();
+        let Some(entries) = file.parts.remove(part) else {
+            return Err(EngineError::bad_file(
+                label,
+                format!("the part “{part}” is missing"),
+                "the file changed since it was listed: copy it again",
+            ));
+        };
+        Ok(Self {
+            label,
+            shards: vec![file.source],
+            entries: entries
+                .into_iter()
+                .map(|(name, entry)| (name, (0, entry)))
+                .collect(),
+            used: RefCell::default(),
+            cancel: cancel.clone(),
+        })
+    }
+
     /// Opens shards that were found already. `label` names them in messages.
     ///
     /// # Errors
@@ -100,7 +140,8 @@ impl Weights {
     ) -> Result<Self> {
         let mut entries = BTreeMap::new();
         for (index, shard) in shards.iter().enumerate() {
-            for (name, entry) in safetensors::read_header(shard)? {
+            let header = (format::identify(shard)?.read_header)(shard)?;
+            for (name, entry) in header.entries {
                 if entries.insert(name.clone(), (index, entry)).is_some() {
                     return Err(EngineError::bad_file(
                         shard.label(),

@@ -7,68 +7,41 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
+use super::element::{ElementType, Entry};
 use super::files::ByteSource;
+use super::format::Header;
 use crate::error::{EngineError, Result};
 
 /// Real headers have at most a few megabytes.
 const HEADER_LIMIT_BYTES: u64 = 16 << 20;
 const REMEDY: &str = "the file is damaged: copy or download it again";
 
-/// Element types that published diffusion models use.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ElementType {
-    /// 64-bit float.
-    F64,
-    /// 32-bit float.
-    F32,
-    /// IEEE half.
-    F16,
-    /// bfloat16.
-    Bf16,
-    /// Anything else (integers of index buffers): listed, never loaded as a weight.
-    Other {
-        /// Bits of one element.
-        bits: u32,
-    },
+/// Whether a file of `len` bytes that begins so can be one: a header length that fits, then JSON.
+pub(super) fn sniff(start: &[u8], len: u64) -> bool {
+    let Some((prefix, rest)) = start.split_first_chunk::<8>() else {
+        return false;
+    };
+    let header = u64::from_le_bytes(*prefix);
+    header > 1 && header <= len.saturating_sub(8) && rest.first() == Some(&b'{')
 }
 
 impl ElementType {
+    /// By safetensors' name of it.
     fn parse(name: &str) -> Option<Self> {
         Some(match name {
             "F64" => Self::F64,
             "F32" => Self::F32,
             "F16" => Self::F16,
             "BF16" => Self::Bf16,
+            "F8_E4M3" => Self::F8E4M3,
+            "F8_E5M2" => Self::F8E5M2,
             "I64" | "U64" => Self::Other { bits: 64 },
             "I32" | "U32" => Self::Other { bits: 32 },
             "I16" | "U16" => Self::Other { bits: 16 },
-            "I8" | "U8" | "BOOL" | "F8_E4M3" | "F8_E5M2" | "F8_E8M0" => Self::Other { bits: 8 },
+            "I8" | "U8" | "BOOL" | "F8_E8M0" => Self::Other { bits: 8 },
             _ => return None,
         })
     }
-
-    /// Bits of one element.
-    pub fn bits(self) -> u32 {
-        match self {
-            Self::F64 => 64,
-            Self::F32 => 32,
-            Self::F16 | Self::Bf16 => 16,
-            Self::Other { bits } => bits,
-        }
-    }
-}
-
-/// One tensor's place.
-#[derive(Clone, Debug)]
-pub struct Entry {
-    /// Element type.
-    pub element: ElementType,
-    /// Sides, outermost first.
-    pub shape: Vec<usize>,
-    /// First byte in the file.
-    pub offset: u64,
-    /// Bytes.
-    pub len: u64,
 }
 
 #[derive(Deserialize)]
@@ -82,7 +55,7 @@ struct RawEntry {
 ///
 /// # Errors
 /// `BadFile` that names the file, the tensor and what does not fit.
-pub fn read_header(source: &ByteSource) -> Result<BTreeMap<String, Entry>> {
+pub fn read_header(source: &ByteSource) -> Result<Header> {
     let bad = |problem: String| EngineError::bad_file(source.label(), problem, REMEDY);
     let mut prefix = [0; 8];
     source.read_at(0, &mut prefix)?;
@@ -106,8 +79,11 @@ pub fn read_header(source: &ByteSource) -> Result<BTreeMap<String, Entry>> {
         .map_err(|error| bad(format!("the header is no valid JSON object ({error})")))?;
 
     let mut entries = BTreeMap::new();
+    let mut metadata = BTreeMap::new();
     for (name, value) in raw {
         if name == "__metadata__" {
+            // Free text of whoever made the file; what is no text is of no use.
+            metadata = serde_json::from_value(value).unwrap_or_default();
             continue;
         }
         let raw: RawEntry = serde_json::from_value(value)
@@ -128,7 +104,11 @@ pub fn read_header(source: &ByteSource) -> Result<BTreeMap<String, Entry>> {
             source.len()
         )));
     }
-    Ok(entries)
+    Ok(Header {
+        entries,
+        metadata,
+        notes: Vec::new(),
+    })
 }
 
 fn check_entry(raw: &RawEntry, data_start: u64, file_len: u64) -> Result<Entry, String> {
@@ -142,10 +122,7 @@ fn check_entry(raw: &RawEntry, data_start: u64, file_len: u64) -> Result<Entry, 
         .iter()
         .try_fold(1_u64, |count, &side| count.checked_mul(side))
         .ok_or("its shape overflows")?;
-    let len = count
-        .checked_mul(u64::from(element.bits()))
-        .map(|bits| bits.div_ceil(8))
-        .ok_or("its size overflows")?;
+    let len = element.bytes(count).ok_or("its size overflows")?;
     let [begin, end] = raw.data_offsets;
     if end.checked_sub(begin) != Some(len) {
         return Err(format!(
@@ -172,10 +149,11 @@ fn check_entry(raw: &RawEntry, data_start: u64, file_len: u64) -> Result<Entry, 
         shape,
         offset,
         len,
+        strides: None,
     })
 }
 
-fn check_overlaps(entries: &BTreeMap<String, Entry>) -> Result<(), String> {
+pub(super) fn check_overlaps(entries: &BTreeMap<String, Entry>) -> Result<(), String> {
     let mut places: Vec<_> = entries.iter().filter(|(_, entry)| entry.len > 0).collect();
     places.sort_unstable_by_key(|(_, entry)| entry.offset);
     for pair in places.windows(2) {

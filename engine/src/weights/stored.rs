@@ -6,8 +6,8 @@ use half::slice::HalfFloatSliceExt;
 use half::{bf16, f16};
 use rayon::prelude::*;
 
+use super::element::{self, ElementType, Entry};
 use super::files::ByteSource;
-use super::safetensors::{ElementType, Entry};
 use crate::error::{EngineError, Result};
 
 #[cfg(target_endian = "big")]
@@ -16,7 +16,7 @@ compile_error!("weights are little-endian in files and are read in place");
 /// Numbers in row-major order.
 #[derive(Clone, Debug)]
 pub enum Stored {
-    /// 32-bit floats; 64-bit ones are rounded to these.
+    /// 32-bit floats; types without a variant of their own are brought to these.
     F32(Vec<f32>),
     /// IEEE halves.
     F16(Vec<f16>),
@@ -43,24 +43,34 @@ impl Stored {
     /// Reads and checks a tensor. `name` is for messages.
     ///
     /// # Errors
-    /// `BadFile` when the element type is no float, a number is infinite or undefined, or the file
-    /// ends early; `Io` when reading fails.
+    /// `BadFile` when it holds no weights, a number is infinite or undefined, or the file ends
+    /// early; `Io` when reading fails.
     pub(super) fn read(source: &ByteSource, name: &str, entry: &Entry) -> Result<Self> {
         match entry.element {
-            ElementType::F32 => read_as(source, name, entry, is_finite_f32).map(Self::F32),
-            ElementType::F16 => read_as(source, name, entry, is_finite_f16).map(Self::F16),
-            ElementType::Bf16 => read_as(source, name, entry, is_finite_bf16).map(Self::Bf16),
-            ElementType::F64 => {
-                let wide = read_as(source, name, entry, |value: f64| value.is_finite())?;
-                Ok(Self::F32(
-                    wide.into_iter().map(|value| value as f32).collect(),
-                ))
+            ElementType::F32 if entry.strides.is_none() => {
+                read_as(source, name, entry, is_finite_f32).map(Self::F32)
             }
-            ElementType::Other { .. } => Err(EngineError::bad_file(
-                source.label(),
-                format!("tensor “{name}” does not hold f64, f32, f16 or bf16 numbers"),
-                "choose a model saved with one of these",
-            )),
+            ElementType::F16 if entry.strides.is_none() => {
+                read_as(source, name, entry, is_finite_f16).map(Self::F16)
+            }
+            ElementType::Bf16 if entry.strides.is_none() => {
+                read_as(source, name, entry, is_finite_bf16).map(Self::Bf16)
+            }
+            // Rarer types and orders are brought to f32, one tensor at a time.
+            other => {
+                let bytes = entry.read(source)?;
+                let values = element::to_f32(&bytes, other).ok_or_else(|| {
+                    EngineError::bad_file(
+                        source.label(),
+                        format!("tensor “{name}” holds integers where weights are needed"),
+                        "the file is damaged or of another kind: choose another",
+                    )
+                })?;
+                if !values.iter().all(|&value| is_finite_f32(value)) {
+                    return Err(not_finite(source, name));
+                }
+                Ok(Self::F32(values))
+            }
         }
     }
 
@@ -135,13 +145,17 @@ fn read_as<T: bytemuck::Pod + Send + Sync>(
             {
                 return Ok(());
             }
-            Err(EngineError::bad_file(
-                source.label(),
-                format!("tensor “{name}” holds infinite or undefined numbers"),
-                "the file is damaged or its training failed: choose another",
-            ))
+            Err(not_finite(source, name))
         })?;
     Ok(values)
+}
+
+fn not_finite(source: &ByteSource, name: &str) -> EngineError {
+    EngineError::bad_file(
+        source.label(),
+        format!("tensor “{name}” holds infinite or undefined numbers"),
+        "the file is damaged or its training failed: choose another",
+    )
 }
 
 #[cfg(test)]

@@ -1,10 +1,12 @@
 //! Stable Diffusion 1.x and 2.x and their kin (Rombach et al. 2022): a CLIP text transformer, a
-//! UNet, an autoencoder, in the diffusers layout.
+//! UNet, an autoencoder, in the diffusers layout or in one file.
 
 pub mod autoencoder;
 pub mod autoencoder_kl;
 pub mod autoencoder_tiny;
 mod blocks;
+mod prediction;
+mod single;
 pub mod text;
 pub mod unet;
 pub mod unet_config;
@@ -42,6 +44,7 @@ pub const SPEC: FamilySpec = FamilySpec {
         "LatentConsistencyModelPipeline",
         "LatentConsistencyModelImg2ImgPipeline",
     ],
+    single: single::make,
     inspect,
     tokenizer,
     load,
@@ -100,6 +103,7 @@ fn read_parts(files: &ModelFiles) -> Result<Parts> {
             .clamp(16, 4096)
     };
     let facts = ModelFacts {
+        variant: variant(&unet, inpainting),
         native_px: [side(width), side(height)],
         factor,
         latent_channels,
@@ -114,6 +118,17 @@ fn read_parts(files: &ModelFiles) -> Result<Parts> {
         autoencoder,
         facts,
     })
+}
+
+/// Which of the family's models it is, for people: `1.x`, `2.x inpainting`…
+fn variant(unet: &UnetConfig, inpainting: bool) -> String {
+    let version = if unet.linear_projection { "2.x" } else { "1.x" };
+    let kind = match (inpainting, unet.guidance_channels) {
+        (true, _) => " inpainting",
+        (false, Some(_)) => " LCM",
+        (false, None) => "",
+    };
+    format!("{version}{kind}")
 }
 
 fn read_noise(files: &ModelFiles) -> Result<NoiseTable> {

@@ -1,0 +1,131 @@
+//! LDM's UNet (`openaimodel.UNetModel`) to diffusers' `UNet2DConditionModel`. LDM numbers blocks from
+//! one end to the other; levels show in where the down- and upsampling convolutions lie.
+
+use std::collections::BTreeMap;
+
+use super::{Entries, replace_start, split_after};
+
+/// Tensors outside the blocks.
+const FIXED: &[(&str, &str)] = &[
+    ("time_embed.0", "time_embedding.linear_1"),
+    ("time_embed.2", "time_embedding.linear_2"),
+    ("time_embed.cond_proj", "time_embedding.cond_proj"),
+    ("label_emb.0.0", "add_embedding.linear_1"),
+    ("label_emb.0.2", "add_embedding.linear_2"),
+    ("label_emb", "class_embedding"),
+    ("input_blocks.0.0", "conv_in"),
+    ("out.0", "conv_norm_out"),
+    ("out.2", "conv_out"),
+];
+
+/// Parts of a residual block.
+const RESNET: &[(&str, &str)] = &[
+    ("in_layers.0", "norm1"),
+    ("in_layers.2", "conv1"),
+    ("emb_layers.1", "time_emb_proj"),
+    ("out_layers.0", "norm2"),
+    ("out_layers.3", "conv2"),
+    ("skip_connection", "conv_shortcut"),
+];
+
+/// A downsampling convolution.
+const DOWNSAMPLE: &[(&str, &str)] = &[("op", "conv")];
+
+/// What a numbered place becomes: diffusers' prefix, and how its parts are renamed if they are.
+type Places = BTreeMap<String, (String, Option<&'static [(&'static str, &'static str)]>)>;
+
+/// Renames all tensors; the names of those that fit nowhere go to `rest`.
+pub(super) fn from_ldm(stored: Entries, rest: &mut Vec<String>) -> Entries {
+    let places = places(&stored);
+    let rename = |name: &str| {
+        let in_block = |count| {
+            let (place, part) = split_after(name, count)?;
+            let (prefix, table) = places.get(place)?;
+            let part = match table {
+                Some(table) => replace_start(part, table)?,
+                None => part.to_owned(),
+            };
+            Some(format!("{prefix}.{part}"))
+        };
+        replace_start(name, FIXED)
+            .or_else(|| in_block(2))
+            .or_else(|| in_block(3))
+    };
+    let mut entries = Entries::new();
+    for (name, entry) in stored {
+        match rename(&name) {
+            Some(renamed) => {
+                entries.insert(renamed, entry);
+            }
+            None => rest.push(format!("model.diffusion_model.{name}")),
+        }
+    }
+    entries
+}
+
+fn places(stored: &Entries) -> Places {
+    let mut places = Places::new();
+    let is_resnet = |at: &str| stored.contains_key(&format!("{at}.in_layers.0.weight"));
+    let is_attention = |at: &str| stored.contains_key(&format!("{at}.norm.weight"));
+
+    let (mut level, mut layer) = (0, 0);
+    for number in 1.. {
+        let (at, inner) = (
+            format!("input_blocks.{number}.0"),
+            format!("input_blocks.{number}.1"),
+        );
+        let block = format!("down_blocks.{level}");
+        if stored.contains_key(&format!("{at}.op.weight")) {
+            places.insert(at, (format!("{block}.downsamplers.0"), Some(DOWNSAMPLE)));
+            (level, layer) = (level + 1, 0);
+        } else if is_resnet(&at) {
+            places.insert(at, (format!("{block}.resnets.{layer}"), Some(RESNET)));
+            if is_attention(&inner) {
+                places.insert(inner, (format!("{block}.attentions.{layer}"), None));
+            }
+            layer += 1;
+        } else {
+            break;
+        }
+    }
+
+    let (mut resnets, mut attentions) = (0, 0);
+    for number in 0.. {
+        let at = format!("middle_block.{number}");
+        if is_resnet(&at) {
+            places.insert(at, (format!("mid_block.resnets.{resnets}"), Some(RESNET)));
+            resnets += 1;
+        } else if is_attention(&at) {
+            places.insert(at, (format!("mid_block.attentions.{attentions}"), None));
+            attentions += 1;
+        } else {
+            break;
+        }
+    }
+
+    let (mut level, mut layer) = (0, 0);
+    for number in 0.. {
+        let at = format!("output_blocks.{number}.0");
+        if !is_resnet(&at) {
+            break;
+        }
+        let block = format!("up_blocks.{level}");
+        places.insert(at, (format!("{block}.resnets.{layer}"), Some(RESNET)));
+        let mut last = false;
+        for inner in 1..=2 {
+            let at = format!("output_blocks.{number}.{inner}");
+            if is_attention(&at) {
+                places.insert(at, (format!("{block}.attentions.{layer}"), None));
+            } else if stored.contains_key(&format!("{at}.conv.weight")) {
+                places.insert(at, (format!("{block}.upsamplers.0"), None));
+                last = true;
+            }
+        }
+        (level, layer) = if last {
+            (level + 1, 0)
+        } else {
+            (level, layer + 1)
+        };
+    }
+    places
+}

@@ -1,0 +1,136 @@
+//! Layout A against layout B of the same weights: identical pictures. A is a diffusers folder, B one file
+//! in LDM's layout, in every format and number type.
+
+use std::path::PathBuf;
+
+use candle_core::quantized::{GgmlDType, QTensor};
+use candle_core::{Device, Tensor};
+use pentimento_engine::raster::Picture;
+use serde_json::Map;
+use support::layouts::{Layout, Stored, Written, gguf, safetensors};
+use support::pickles;
+use support::running::{Options, Running, recipe};
+use tempfile::TempDir;
+
+fn picture(running: &Running, model: &str) -> Picture {
+    let mut recipe = recipe(model);
+    (recipe.width_px, recipe.height_px) = (32, 24);
+    running.picture(recipe)
+}
+
+fn start(folder: &TempDir) -> Running {
+    Running::with(Options {
+        model_folders: vec![PathBuf::from(folder.path())],
+        ..Options::default()
+    })
+}
+
+#[test]
+fn one_file_gives_the_folders_picture_in_every_number_type() {
+    for (name, types) in [
+        (
+            "first",
+            &[
+                Stored::F32,
+                Stored::F16,
+                Stored::Bf16,
+                Stored::F8E4M3,
+                Stored::F8E5M2,
+            ][..],
+        ),
+        ("second", &[Stored::F16]),
+    ] {
+        let layout = Layout::read(name);
+        let single = layout.single();
+        for &stored in types {
+            let folder = TempDir::new().unwrap();
+            layout.write_folder(&folder.path().join("folder"), &|_, _, values| {
+                stored.round(values)
+            });
+            let file = safetensors(&single, stored, &Map::new());
+            std::fs::write(folder.path().join("file.safetensors"), file).unwrap();
+            if stored == Stored::F16 {
+                let file = pickles::checkpoint(&single, stored);
+                // The ending says nothing: this is a pickle.
+                std::fs::write(folder.path().join("pickle.safetensors"), file).unwrap();
+                std::fs::write(
+                    folder.path().join("old.ckpt"),
+                    pickles::legacy(&single, stored),
+                )
+                .unwrap();
+            }
+            let running = start(&folder);
+            let reference = picture(&running, "folder");
+            assert!(reference == picture(&running, "file"), "{name}: {stored:?}");
+            if stored == Stored::F16 {
+                assert!(reference == picture(&running, "pickle"), "{name}: pickle");
+                assert!(reference == picture(&running, "old"), "{name}: old pickle");
+            }
+        }
+    }
+}
+
+/// The block format a tensor gets: like sd.cpp, only matrices whose rows are whole blocks. The
+/// autoencoder's are convolutions in the one file.
+fn blocks(name: &str, shape: &[usize], kind: GgmlDType) -> Option<GgmlDType> {
+    (!name.starts_with("vae/") && shape.len() == 2 && shape[1].is_multiple_of(kind.block_size()))
+        .then_some(kind)
+}
+
+fn quantised(shape: &[usize], values: &[f32], kind: GgmlDType) -> QTensor {
+    let tensor = Tensor::from_slice(values, shape, &Device::Cpu).unwrap();
+    QTensor::quantize(&tensor, kind).unwrap()
+}
+
+#[test]
+fn gguf_gives_the_picture_of_its_unpacked_numbers() {
+    // The numbers of GGML's types in a file.
+    for (kind, number) in [
+        (GgmlDType::Q8_0, 8),
+        (GgmlDType::Q4_0, 2),
+        (GgmlDType::Q4_1, 3),
+        (GgmlDType::Q5_0, 6),
+        (GgmlDType::Q5_1, 7),
+        (GgmlDType::Q4K, 12),
+        (GgmlDType::Q5K, 13),
+        (GgmlDType::Q6K, 14),
+    ] {
+        let layout = Layout::read("first");
+        let folder = TempDir::new().unwrap();
+        layout.write_folder(
+            &folder.path().join("folder"),
+            &|name, shape, values| match blocks(name, shape, kind) {
+                Some(kind) => {
+                    let unpacked = quantised(shape, values, kind)
+                        .dequantize(&Device::Cpu)
+                        .unwrap();
+                    unpacked.flatten_all().unwrap().to_vec1().unwrap()
+                }
+                None => values.to_vec(),
+            },
+        );
+        let tensors: Vec<(Written, u32, Vec<u8>)> = layout
+            .single()
+            .into_iter()
+            .map(|tensor| match blocks(&tensor.name, &tensor.shape, kind) {
+                Some(kind) => {
+                    let bytes = quantised(&tensor.shape, &tensor.values, kind)
+                        .data()
+                        .unwrap()
+                        .into_owned();
+                    (tensor, number, bytes)
+                }
+                None => {
+                    let bytes = Stored::F16.encode(&tensor.values);
+                    (tensor, 1, bytes)
+                }
+            })
+            .collect();
+        std::fs::write(folder.path().join("file.gguf"), gguf(&tensors)).unwrap();
+        let running = start(&folder);
+        assert!(
+            picture(&running, "folder") == picture(&running, "file"),
+            "{kind:?}"
+        );
+    }
+}
