@@ -120,6 +120,7 @@ fn title_ui(ui: &mut Ui, overlay: Overlay, cx: &mut PanelCx<'_>) {
         Overlay::Settings => t("action-settings"),
         Overlay::Help => t("action-help"),
         Overlay::About => t("action-about"),
+        Overlay::TypePath => t("type-path"),
         Overlay::Palette | Overlay::Viewer => "",
     };
     ui.horizontal(|ui| {
@@ -139,13 +140,16 @@ pub fn corner_ui(ctx: &Context, cx: &mut PanelCx<'_>) {
     if cx.studio.notices.shown.is_empty() && cx.studio.unfinished.is_empty() {
         return;
     }
+    // In the large view the buttons are at the right.
+    let (corner, right) = if cx.studio.overlay == Some(Overlay::Viewer) {
+        (Align2::LEFT_BOTTOM, size::XL + size::L)
+    } else {
+        (Align2::RIGHT_BOTTOM, -size::L)
+    };
     Area::new(Id::unique("notices"))
         // Above dialogs too: deleting in the large view offers its undo here.
         .order(Order::Tooltip)
-        .anchor(
-            Align2::RIGHT_BOTTOM,
-            vec2(-size::L, -(size::STATUS_BAR + size::M)),
-        )
+        .anchor(corner, vec2(right, -(size::STATUS_BAR + size::M)))
         .show(ctx, |ui| {
             ui.set_width(size::NOTICE + 2.0 * size::M);
             place_ui(ui, Place::Corner, cx);

@@ -6,7 +6,6 @@ mod listener;
 
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -14,7 +13,7 @@ use crate::backend::Backend;
 use crate::cancel::CancelToken;
 use crate::catalog::scan::Found;
 use crate::client::SaveTo;
-use crate::engine::{EngineConfig, Shared, StageProbe};
+use crate::engine::{Shared, StageProbe, Tuning};
 use crate::error::{EngineError, Result};
 use crate::event::{Event, JobId, Stage};
 use crate::families::identify;
@@ -48,9 +47,9 @@ struct Loaded {
 pub(crate) struct Worker {
     shared: Arc<Shared>,
     backend: Arc<Backend>,
-    library_dir: PathBuf,
+    /// What `backend` and `library` were opened with.
+    tuning: Tuning,
     library: Option<Library>,
-    previews: bool,
     probe: StageProbe,
     loaded: Option<Loaded>,
     /// What the current job is doing, for the panic fence.
@@ -58,18 +57,13 @@ pub(crate) struct Worker {
 }
 
 impl Worker {
-    pub(crate) fn new(
-        shared: Arc<Shared>,
-        config: &EngineConfig,
-        backend: Backend,
-        probe: StageProbe,
-    ) -> Self {
+    pub(crate) fn new(shared: Arc<Shared>, backend: Backend, probe: StageProbe) -> Self {
+        let tuning = shared.tuning().clone();
         Self {
             shared,
             backend: Arc::new(backend),
-            library_dir: config.library_dir.clone(),
+            tuning,
             library: None,
-            previews: config.previews,
             probe,
             loaded: None,
             stage: None,
@@ -85,6 +79,19 @@ impl Worker {
                 Next::WarmUp(model) => self.warm_up(&model),
             }
         }
+    }
+
+    /// Takes over what was changed since the last job.
+    fn follow_tuning(&mut self) -> Result<()> {
+        let tuning = self.shared.tuning().clone();
+        if tuning.library_dir != self.tuning.library_dir {
+            self.library = None;
+        }
+        if tuning.threads != self.tuning.threads {
+            self.backend = Arc::new(self.backend.with_threads(tuning.threads)?);
+        }
+        self.tuning = tuning;
+        Ok(())
     }
 
     fn warm_up(&mut self, model: &str) {
@@ -107,18 +114,19 @@ impl Worker {
     fn run_fenced(&mut self, waiting: &Waiting) {
         let job = waiting.job;
         self.stage = None;
+        let tuned = self.follow_tuning();
         let backend = Arc::clone(&self.backend);
-        let result = catch_unwind(AssertUnwindSafe(|| backend.run(|| self.run_job(waiting))))
-            .unwrap_or_else(|payload| {
-                // Whatever the panic left half-done goes with the model.
-                self.loaded = None;
-                let stage = self.stage.map_or("starting", stage_name);
-                let report = panic_message(payload.as_ref());
-                Err(EngineError::Internal {
-                    stage: format!("{stage}, job {job}"),
-                    report,
-                })
-            });
+        let run = || tuned.and_then(|()| backend.run(|| self.run_job(waiting)));
+        let result = catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|payload| {
+            // Whatever the panic left half-done goes with the model.
+            self.loaded = None;
+            let stage = self.stage.map_or("starting", stage_name);
+            let report = panic_message(payload.as_ref());
+            Err(EngineError::Internal {
+                stage: format!("{stage}, job {job}"),
+                report,
+            })
+        });
         let stopping = self.shared.stopping.is_cancelled();
         if !(stopping && result == Err(EngineError::Cancelled)) {
             self.shared.journal.remove(job);
@@ -303,7 +311,7 @@ impl Worker {
     fn library(&mut self) -> Result<&Library> {
         match &mut self.library {
             Some(library) => Ok(library),
-            empty => Ok(empty.insert(Library::open(&self.library_dir)?)),
+            empty => Ok(empty.insert(Library::open(&self.tuning.library_dir)?)),
         }
     }
 
@@ -342,7 +350,7 @@ impl Worker {
             start: start
                 .as_ref()
                 .map(|(picture, mask)| (picture, mask.as_ref())),
-            preview: self.previews.then_some(&loaded.map),
+            preview: self.tuning.previews.then_some(&loaded.map),
             decode_cost,
             cancel,
         };

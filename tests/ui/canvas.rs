@@ -210,6 +210,7 @@ fn lasso_and_fill_mask_areas() {
     assert!(!studio.state().has_mask());
     studio.key(Key::G);
     studio.drag(&[(128.0, 128.0), (128.0, 128.0)], Modifiers::NONE, false);
+    studio.wait_for("the fill", |app| app.studio().has_mask());
     assert_eq!(studio.mask_at(128, 128), 255);
     let area = studio.canvas().mask.to_bytes();
     let painted = area.iter().filter(|&&value| value == 255).count();
@@ -318,6 +319,17 @@ fn a_result_is_staged_compared_and_accepted() {
     assert!(studio.canvas().mask == mask, "the mask stays");
     studio.ctrl(Key::Z);
     assert!(studio.canvas().picture == before, "accepting can be undone");
+}
+
+#[test]
+fn painting_on_the_only_picture_there_is_accepts_it() {
+    let mut studio = TestStudio::new();
+    stage(&mut studio, 90);
+    assert!(studio.state().document.canvas().is_none());
+    studio.drag(&[(60.0, 60.0), (90.0, 60.0)], Modifiers::NONE, false);
+    assert!(studio.state().staging.is_empty());
+    assert!(studio.mask_at(75, 60) > 0);
+    assert_eq!(studio.state().draft.start.mode, StartMode::Repaint);
 }
 
 #[test]

@@ -12,5 +12,6 @@ mod generate;
 mod harness;
 mod recipe;
 mod seed;
+mod settings;
 mod sizes;
 mod window;

@@ -6,7 +6,7 @@
 //! `painting` draws, `bars` are the rows of buttons around.
 
 mod bars;
-mod keys;
+pub mod keys;
 mod layers;
 mod options;
 mod painting;
@@ -87,6 +87,19 @@ fn response_has_keys(ui: &Ui) -> bool {
     !ui.ctx().text_edit_focused()
 }
 
+/// Whether tools may change the mask of what is on show.
+fn takes_paint(studio: &Studio, shown: &Shown<'_>) -> bool {
+    shown.preview.is_none() && shown.is_paintable() || is_lone_result(studio, shown)
+}
+
+/// Whether a result is on show and nothing lies below it: whoever paints on it means to keep it.
+fn is_lone_result(studio: &Studio, shown: &Shown<'_>) -> bool {
+    shown.staged.is_some()
+        && shown.preview.is_none()
+        && studio.document.canvas().is_none()
+        && !studio.jobs.is_busy()
+}
+
 fn interact(
     ui: &Ui,
     view: &mut CanvasView,
@@ -123,7 +136,8 @@ fn interact(
     let cx = PointerCx {
         viewport,
         size_px: shown.size_px,
-        paintable: shown.is_paintable() && shown.preview.is_none(),
+        paintable: takes_paint(studio, shown),
+        accepts: is_lone_result(studio, shown),
         split_x: shown.split_at.map(|at| painting::split_x(frame, at)),
         settings: &studio.tools,
         space: !typing && ui.input(|i| i.key_down(egui::Key::Space)),
@@ -185,7 +199,7 @@ fn draw_pointer(
         Hold::Split => CursorIcon::ResizeHorizontal,
         Hold::Nothing if pans => CursorIcon::Grab,
         _ if shown.split_at.is_some() => CursorIcon::Default,
-        _ if !shown.is_paintable() || shown.preview.is_some() => CursorIcon::Default,
+        _ if !takes_paint(studio, shown) => CursorIcon::Default,
         _ => match tool.cursor() {
             ToolCursor::System(icon) => icon,
             ToolCursor::Ring => {

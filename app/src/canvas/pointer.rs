@@ -41,6 +41,8 @@ pub(super) struct PointerCx<'a> {
     pub(super) size_px: [u32; 2],
     /// Whether tools may change the mask.
     pub(super) paintable: bool,
+    /// Whether what is on show is a result that painting accepts.
+    pub(super) accepts: bool,
     /// Where the split line lies on the screen.
     pub(super) split_x: Option<f32>,
     /// The tools.
@@ -152,6 +154,9 @@ fn press(
         erase: tool.erases() || modifiers.alt || cx.erase_key,
         constrained: modifiers.shift,
     };
+    if cx.accepts {
+        commands.send(CanvasCommand::from(StagingCommand::Accept));
+    }
     tool.on_press(&gesture, cx.settings, &mut Edits::new(commands));
     Hold::Tool(tool, gesture)
 }

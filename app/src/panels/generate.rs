@@ -21,7 +21,7 @@ pub(super) fn generate_ui(ui: &mut Ui, cx: &mut PanelCx<'_>) {
             let cancel = Action::Cancel.info();
             let button = egui::Button::new((
                 egui::Atom::grow(),
-                widgets::icon_text(cancel.icon),
+                widgets::icon_text(icons::ICON_STOP.filled()).size(22.0),
                 egui::Atom::grow(),
             ))
             .min_size(egui::Vec2::splat(size::PRIMARY));

@@ -1,5 +1,7 @@
 //! How the studio carries out canvas commands: each to the part of the state it concerns.
 
+use pentimento_engine::recipe::{Dialect, FoundRecord};
+
 use super::canvas_command::{CanvasCommand, FileCommand, ViewCommand};
 use super::document::{DocumentCommand, plane_of_picture};
 use super::draft::StartMode;
@@ -8,7 +10,7 @@ use super::io_task::{Ask, Chosen, IoReply, IoTask, Saved};
 use super::session::SessionReply;
 use super::staging::Compare;
 use super::tiles::Plane;
-use super::{Effect, Studio};
+use super::{Effect, Overlay, Studio};
 use crate::command::Command;
 use crate::text::t;
 
@@ -33,13 +35,18 @@ impl Studio {
                 Vec::new()
             }
             CanvasCommand::Document(command) => {
-                let paints = changes_mask(&command);
-                self.apply_document(command);
-                if paints {
-                    self.follow_mask();
-                }
+                self.paint(command);
                 Vec::new()
             }
+            CanvasCommand::Flood(flood) => self
+                .document
+                .canvas()
+                .map(|canvas| {
+                    let picture = canvas.picture.clone();
+                    Effect::Io(IoTask::Flood { picture, flood })
+                })
+                .into_iter()
+                .collect(),
             CanvasCommand::Staging(command) => {
                 if let Some(edit) = self.staging.apply(command, &self.tools) {
                     self.document.apply(edit);
@@ -63,6 +70,21 @@ impl Studio {
                 Vec::new()
             }
             CanvasCommand::File(command) => self.apply_file(command),
+        }
+    }
+
+    /// Changes the document, and what the next job does with it.
+    fn paint(&mut self, command: DocumentCommand) {
+        let paints = changes_mask(&command);
+        self.apply_document(command);
+        if paints {
+            self.follow_mask();
+        }
+        if !self.document.is_drawing() {
+            // Fills that were found while a stroke was being drawn.
+            for fill in std::mem::take(&mut self.found_fills) {
+                self.paint(fill);
+            }
         }
     }
 
@@ -151,6 +173,10 @@ impl Studio {
                 pixels,
                 record,
             } => {
+                let ours = |found: &FoundRecord| found.dialect == Dialect::Pentimento;
+                if let Some(found) = record.as_deref().filter(|found| ours(found)) {
+                    return self.reopen(path, pixels, found);
+                }
                 let name = path.file_stem().unwrap_or_default().to_string_lossy();
                 self.open_canvas(EditKind::Open, Canvas::new(name, pixels));
                 if let Some(record) = record {
@@ -161,17 +187,45 @@ impl Studio {
                     );
                 }
             }
+            IoReply::StagedOpened { pictures, shown } => {
+                // What came meanwhile is newer.
+                if self.staging.is_empty() {
+                    self.staging.restore(pictures, shown);
+                }
+            }
             IoReply::Pasted(pixels) => {
                 self.open_canvas(EditKind::Paste, Canvas::new(t("pasted-picture"), pixels));
             }
-            IoReply::MaskLoaded(mask) => self.document.apply(DocumentCommand::LoadMask(mask)),
+            IoReply::MaskLoaded(mask) => self.paint(DocumentCommand::LoadMask(mask)),
+            IoReply::Flooded {
+                picture,
+                area,
+                erase,
+            } => {
+                let fill = DocumentCommand::FillArea {
+                    picture,
+                    area,
+                    erase,
+                };
+                if self.document.is_drawing() {
+                    self.found_fills.push(fill);
+                } else {
+                    self.paint(fill);
+                }
+            }
             IoReply::Feathered { key, plane } => self.on_feather(key, Some(plane)),
             IoReply::Prepared(request) => return vec![Effect::Submit(request)],
             IoReply::Chose(Chosen::ModelFolder(folder)) => {
                 return self.apply(Command::AddModelFolder(folder));
             }
             IoReply::Chose(Chosen::LibraryFolder(folder)) => {
-                self.settings.library_dir = Some(folder);
+                let mut settings = self.settings.clone();
+                settings.library_dir = Some(folder);
+                return self.apply(Command::Settings(Box::new(settings)));
+            }
+            IoReply::NoDialog(ask) => {
+                self.asked = Some(ask);
+                self.overlay = Some(Overlay::TypePath);
             }
             reply => self.tell(reply),
         }
@@ -195,22 +249,28 @@ impl Studio {
                 );
             }
             IoReply::NoClipboard(why) => notices.failure(t("notice-no-clipboard"), "", why),
-            IoReply::NoFileManager(why) => {
-                notices.failure(t("notice-no-file-manager"), "", why);
-            }
+            IoReply::NoFileManager { path, reason } => notices.failure(
+                t("notice-no-file-manager"),
+                t("notice-no-file-manager-hint"),
+                format!("{}\n{reason}", path.display()),
+            ),
             IoReply::Failed(error) => notices.error(&error),
             IoReply::Busy => notices.warning(t("notice-busy"), t("notice-busy-hint")),
             IoReply::Opened { .. }
+            | IoReply::StagedOpened { .. }
             | IoReply::Pasted(_)
             | IoReply::MaskLoaded(_)
             | IoReply::Prepared(_)
             | IoReply::Feathered { .. }
+            | IoReply::Flooded { .. }
+            | IoReply::NoDialog(_)
             | IoReply::Chose(_) => {}
         }
     }
 
     /// A new document, which the next job starts from.
     pub(super) fn open_canvas(&mut self, kind: EditKind, canvas: Canvas) {
+        self.overlay = None;
         self.apply_document(DocumentCommand::Open {
             kind,
             canvas: Box::new(canvas),
@@ -225,7 +285,7 @@ fn changes_mask(command: &DocumentCommand) -> bool {
         command,
         DocumentCommand::EndStroke
             | DocumentCommand::FillOutline { .. }
-            | DocumentCommand::Flood(_)
+            | DocumentCommand::FillArea { .. }
             | DocumentCommand::InvertMask
             | DocumentCommand::ClearMask
             | DocumentCommand::SelectAll

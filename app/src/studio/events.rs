@@ -241,7 +241,6 @@ impl Studio {
                 pixels,
                 purpose: OpenFor::Canvas,
             } => {
-                self.overlay = None;
                 self.open_canvas(EditKind::Open, Canvas::new(name, pixels));
             }
             GalleryReply::Opened {
@@ -257,8 +256,10 @@ impl Studio {
                 }
                 // Opening a picture chooses what to do with it; here the recipe has chosen.
                 self.draft.start = start;
+                self.stage_reopened();
             }
             GalleryReply::Failed { error, listing } => {
+                self.keep_reopened();
                 self.notices.error(&error);
                 if listing {
                     self.gallery.waiting = false;

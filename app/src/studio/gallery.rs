@@ -81,6 +81,15 @@ pub enum OpenFor {
 }
 
 impl Gallery {
+    /// Another gallery is opened: nothing of this one is shown any more. The search stays.
+    pub fn forget(&mut self) {
+        *self = Self {
+            query: std::mem::take(&mut self.query),
+            serial: self.serial,
+            ..Self::default()
+        };
+    }
+
     /// Asks for the first page anew.
     pub fn search(&mut self) -> GalleryRequest {
         self.serial += 1;

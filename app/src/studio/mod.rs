@@ -2,6 +2,7 @@
 //! says, as [`Effect`]s, what is wanted from the world outside.
 
 mod apply;
+pub mod ask;
 pub mod canvas_apply;
 pub mod canvas_command;
 pub mod document;
@@ -17,6 +18,7 @@ pub mod io_task;
 pub mod jobs;
 pub mod mask;
 pub mod notices;
+pub mod recall;
 pub mod region;
 pub mod session;
 pub mod settings;
@@ -41,9 +43,10 @@ use document::{Document, DocumentCommand};
 use draft::Draft;
 use feather::FeatherPreview;
 use gallery::{Gallery, GalleryRequest};
-use io_task::IoTask;
+use io_task::{Ask, IoTask};
 use jobs::Jobs;
 use notices::Notices;
+use recall::Reopened;
 use settings::Settings;
 use staging::Staging;
 use tokens::Tokens;
@@ -64,6 +67,10 @@ pub struct Studio {
     pub preview: Option<Preview>,
     /// The canvas's picture and mask.
     pub document: Document,
+    /// Fills that wait until the stroke that is being drawn ends.
+    pub found_fills: Vec<DocumentCommand>,
+    /// A picture that was opened and waits for the one it started from.
+    pub reopened: Option<Reopened>,
     /// Results waiting to be accepted.
     pub staging: Staging,
     /// The canvas tools.
@@ -80,6 +87,8 @@ pub struct Studio {
     pub notices: Notices,
     /// The dialog that is open.
     pub overlay: Option<Overlay>,
+    /// What [`Overlay::TypePath`] asks for.
+    pub asked: Option<Ask>,
     /// Jobs of an earlier run that did not end.
     pub unfinished: Vec<UnfinishedJob>,
     /// Folders of this run.
@@ -91,6 +100,10 @@ pub struct Studio {
 pub struct Places {
     /// The gallery's root.
     pub library_dir: Option<PathBuf>,
+    /// The gallery's root where the settings name none.
+    pub default_library_dir: Option<PathBuf>,
+    /// The gallery's root as soon as no job needs the present one any more.
+    pub next_library_dir: Option<PathBuf>,
     /// The folder that is always searched for models.
     pub models_dir: Option<PathBuf>,
 }
@@ -108,6 +121,8 @@ pub enum Overlay {
     About,
     /// The selected picture in large, its recipe beside it.
     Viewer,
+    /// A path, where the system has no file dialog.
+    TypePath,
 }
 
 /// What a command wants from the world outside: carried out by `app`, off the interface thread
@@ -131,6 +146,12 @@ pub enum Effect {
     WarmUp(String),
     /// Search these folders for models.
     SetModelFolders(Vec<PathBuf>),
+    /// Draw previews or not.
+    SetPreviews(bool),
+    /// Compute with so many threads; `None`: one a core.
+    SetThreads(Option<usize>),
+    /// Save to this gallery and show it.
+    UseLibrary(PathBuf),
     /// Drop a job from the journal.
     ForgetUnfinished(String),
     /// Something for the gallery's worker.
@@ -168,6 +189,17 @@ impl Studio {
     /// Whether the canvas shows a picture: the document's or a staged result.
     pub fn has_picture(&self) -> bool {
         self.document.canvas().is_some() || !self.staging.is_empty()
+    }
+
+    /// `[width, height]` in pixels of what a job would start from.
+    pub fn start_size_px(&self) -> Option<[u32; 2]> {
+        let canvas = self.document.canvas().map(edit::Canvas::size_px);
+        canvas.or_else(|| Some(self.staging.current()?.pixels.size_px()))
+    }
+
+    /// Whether the canvas shows anything that can be zoomed: a picture, a result, or a preview.
+    pub fn shows_picture(&self) -> bool {
+        self.has_picture() || self.preview.is_some()
     }
 
     /// Whether the canvas is empty and nothing is being made that would fill it.

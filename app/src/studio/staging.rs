@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use pentimento_engine::event::JobId;
 use pentimento_engine::raster::Picture;
+use serde::{Deserialize, Serialize};
 
 use super::document::{DocumentCommand, plane_of_picture};
 use super::tiles::Plane;
@@ -64,6 +65,33 @@ pub enum StagingCommand {
     Compare(Compare),
     /// Move the split line, 0 (left edge) to 1.
     SplitAt(f32),
+}
+
+/// Which results are staged, to find them again in the gallery at the next start.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct StagedFiles {
+    /// Their files, in order.
+    pub paths: Vec<PathBuf>,
+    /// Which of them is shown, from 0.
+    pub shown: usize,
+}
+
+impl StagedFiles {
+    /// What is staged.
+    pub fn of(staging: &Staging) -> Self {
+        let paths = staging.results.iter().map(|result| result.path.clone());
+        Self {
+            paths: paths.collect(),
+            shown: staging.current,
+        }
+    }
+
+    /// Whether exactly these are staged.
+    pub fn are_of(&self, staging: &Staging) -> bool {
+        let staged = staging.results.iter().map(|result| &result.path);
+        self.paths.iter().eq(staged) && self.shown == staging.current
+    }
 }
 
 /// The staged results.
@@ -145,6 +173,26 @@ impl Staging {
         if follows {
             self.current = self.results.len() - 1;
         }
+    }
+
+    /// Stages pictures of an earlier run and shows one of them.
+    pub fn restore(&mut self, pictures: Vec<(PathBuf, Plane<4>)>, shown: usize) {
+        let results: Vec<StagedResult> = pictures
+            .into_iter()
+            .zip(0..)
+            .map(|((path, pixels), picture)| StagedResult {
+                // No job of this run: the engine counts from 1.
+                job: JobId(0),
+                picture,
+                path,
+                pixels,
+            })
+            .collect();
+        *self = Self {
+            current: shown.min(results.len().saturating_sub(1)),
+            results,
+            ..Self::default()
+        };
     }
 
     /// Carries a command out; an accepted result comes back as the edit that makes it the
