@@ -365,7 +365,6 @@ error-internal-hint = Nothing is lost and you can go on. Please report it with t
 error-unknown = Something went wrong
 
 # Canvas: files
-type-path = Where?
 type-path-note = This system offers no file dialog: type or paste the path.
 type-path-hint = Path
 type-path-done = Done

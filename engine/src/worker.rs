@@ -6,6 +6,7 @@ mod listener;
 
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -378,17 +379,17 @@ impl Worker {
     ) -> Result<()> {
         let job = waiting.job;
         self.enter(job, picture, Stage::Saving);
-        let path = match &waiting.request.save_to {
-            SaveTo::Library => self.library()?.save_picture(&image, &record)?,
-            SaveTo::Folder(folder) => save_to_folder(folder, &image, &record)?,
-            SaveTo::File(path) => {
-                let path = if picture == 0 {
-                    path.clone()
-                } else {
-                    numbered(path, picture + 1)
-                };
-                save_to_file(&path, &image, &record)?;
-                path
+        let record = Box::new(record);
+        let path = match self.write(&waiting.request.save_to, picture, &record, &image) {
+            Ok(path) => path,
+            Err(error) => {
+                self.shared.emit(Event::ImageUnsaved {
+                    job,
+                    picture,
+                    record,
+                    image,
+                });
+                return Err(error);
             }
         };
         self.shared
@@ -397,7 +398,6 @@ impl Worker {
         self.shared
             .previews
             .discard_if(|preview| preview.job == job);
-        let record = Box::new(record);
         self.shared.emit(Event::ImageReady {
             job,
             picture,
@@ -406,6 +406,25 @@ impl Worker {
             image,
         });
         Ok(())
+    }
+
+    /// Writes a finished picture where it belongs, and says where that is.
+    fn write(
+        &mut self,
+        save_to: &SaveTo,
+        picture: u32,
+        record: &Record,
+        image: &Picture,
+    ) -> Result<PathBuf> {
+        match save_to {
+            SaveTo::Library => self.library()?.save_picture(image, record),
+            SaveTo::Folder(folder) => save_to_folder(folder, image, record),
+            SaveTo::File(path) => {
+                let path = numbered(path, picture + 1);
+                save_to_file(&path, image, record)?;
+                Ok(path)
+            }
+        }
     }
 }
 

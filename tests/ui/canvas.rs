@@ -8,6 +8,7 @@ use pentimento::studio::draft::StartMode;
 use pentimento::studio::edit::Canvas;
 use pentimento::studio::staging::Compare;
 use pentimento_engine::event::JobId;
+use pentimento_engine::raster::encode_png;
 use support::fake_engine::gradient;
 
 use crate::harness::{TestStudio, recipe};
@@ -330,6 +331,43 @@ fn painting_on_the_only_picture_there_is_accepts_it() {
     assert!(studio.state().staging.is_empty());
     assert!(studio.mask_at(75, 60) > 0);
     assert_eq!(studio.state().draft.start.mode, StartMode::Repaint);
+}
+
+/// A file as the windowing system drops it.
+#[derive(Debug)]
+struct Dropped(std::path::PathBuf);
+
+impl egui::DroppedFile for Dropped {
+    fn path(&self) -> &std::path::Path {
+        &self.0
+    }
+
+    fn bytes(&self) -> Result<Vec<u8>, String> {
+        std::fs::read(&self.0).map_err(|error| error.to_string())
+    }
+}
+
+#[test]
+fn a_dropped_file_is_opened_even_over_a_dialog() {
+    let mut studio = TestStudio::new();
+    studio
+        .window
+        .state_mut()
+        .send(pentimento::action::Action::OpenSettings);
+    studio.run();
+    let path = studio.folder.path().join("a holiday.jpg.png");
+    let picture = gradient(40, 30, 70);
+    std::fs::write(&path, encode_png(&picture).unwrap()).unwrap();
+    let dropped = std::sync::Arc::new(Dropped(path));
+    studio.window.input_mut().dropped_files.push(dropped);
+    studio.window.step();
+    studio.wait_for("the picture", |app| {
+        app.studio().document.canvas().is_some()
+    });
+    assert_eq!(studio.canvas().picture.to_bytes(), &*picture.rgba);
+    assert_eq!(studio.canvas().title, "a holiday.jpg");
+    assert_eq!(studio.state().draft.start.mode, StartMode::Variation);
+    assert!(studio.state().overlay.is_none());
 }
 
 #[test]

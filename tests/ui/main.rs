@@ -10,6 +10,7 @@ mod canvas;
 mod gallery;
 mod generate;
 mod harness;
+mod reach;
 mod recipe;
 mod seed;
 mod settings;

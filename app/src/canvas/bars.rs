@@ -16,7 +16,7 @@ use crate::widgets;
 
 /// Width of the tool bar, in points.
 const TOOL_BAR: f32 = size::ICON_BUTTON + 2.0 * size::XS;
-/// Height of the bars above and below.
+/// Height of the bar above.
 const BAR: f32 = 36.0;
 /// Narrower bars leave out what a menu, a key or the wheel does as well.
 const WIDE_BAR: f32 = 640.0;
@@ -180,7 +180,7 @@ pub(super) fn staging_bar_ui(ui: &mut Ui, studio: &Studio, commands: &mut Comman
         return;
     }
     egui::Panel::bottom("canvas staging")
-        .exact_size(BAR + size::S)
+        .exact_size(size::STAGING_BAR)
         .resizable(false)
         .frame(frame(ui).inner_margin(Margin::symmetric(size::S as i8, 0)))
         .show(ui, |ui| {

@@ -15,6 +15,9 @@ const PICTURE_EXTENSIONS: [&str; 4] = ["png", "jpg", "jpeg", "webp"];
 
 /// A dialog that ends sooner was never seen by anybody: there is none on this system.
 const NEVER_SHOWN: Duration = Duration::from_millis(200);
+/// The same where only a desktop's portal could have shown one: asking a busy machine for it in vain
+/// takes a while.
+const NO_PORTAL: Duration = Duration::from_millis(1500);
 
 /// Shows dialogs until the studio goes. What the user chose goes on to the file thread.
 pub(super) fn serve(tasks: &Receiver<IoTask>, files: &Sender<IoTask>, answer: &Answer) {
@@ -28,12 +31,23 @@ pub(super) fn serve(tasks: &Receiver<IoTask>, files: &Sender<IoTask>, answer: &A
                 Ok(()) => continue,
                 Err(_full) => IoReply::Busy,
             },
-            None if began.elapsed() < NEVER_SHOWN => IoReply::NoDialog(ask),
+            None if began.elapsed() < soonest_end() => IoReply::NoDialog(ask),
             None => continue,
         };
         if !answer.send(reply) {
             return;
         }
+    }
+}
+
+/// How long a dialog that somebody closed was open at least.
+fn soonest_end() -> Duration {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let has_zenity = std::env::split_paths(&path).any(|folder| folder.join("zenity").exists());
+    if cfg!(target_os = "linux") && !has_zenity {
+        NO_PORTAL
+    } else {
+        NEVER_SHOWN
     }
 }
 

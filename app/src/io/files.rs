@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use crossbeam_channel::Receiver;
 use pentimento_engine::error::{EngineError, Result};
 use pentimento_engine::raster;
-use pentimento_engine::recipe::read_record_file;
+use pentimento_engine::recipe::{encode_png_with_record, read_record_file};
 
 use super::clipboard::Clipboard;
 use super::{Answer, prepare, reveal};
@@ -126,6 +126,7 @@ fn load_mask(path: &Path, size_px: [u32; 2]) -> Result<Plane<1>> {
 fn save(path: &Path, pixels: &Saved) -> Result<()> {
     let png = match pixels {
         Saved::Picture(plane) => raster::encode_png(&picture_of_plane(plane))?,
+        Saved::Recorded(plane, record) => encode_png_with_record(&picture_of_plane(plane), record)?,
         Saved::Mask(plane) => raster::encode_png_mask(&mask_of_plane(plane))?,
     };
     write_atomically(path, &png).map_err(|error| EngineError::io(path, "write", &error))

@@ -39,7 +39,7 @@ pub(super) fn generate_ui(ui: &mut Ui, cx: &mut PanelCx<'_>) {
         let label = if busy {
             t("generate-queue")
         } else {
-            match studio.draft.start.mode {
+            match studio.start_mode() {
                 StartMode::New => t("generate-new"),
                 StartMode::Variation => t("generate-variation"),
                 StartMode::Repaint => t("generate-repaint"),

@@ -20,7 +20,6 @@ pub(super) fn type_path_ui(ui: &mut Ui, cx: &mut PanelCx<'_>) {
     };
     let memory = Id::unique("typed path").with((ask.title(), &suggested));
     let mut text: String = ui.data(|data| data.get_temp(memory)).unwrap_or(suggested);
-    ui.add(Label::new(theme::strong(ask.title())).wrap());
     ui.add(Label::new(theme::muted(ui, t("type-path-note"))).wrap());
     let enter = ui.input_mut(|input| input.consume_key(Modifiers::NONE, Key::Enter));
     let hint = RichText::new(t("type-path-hint")).color(theme::palette(ui).faint);
@@ -41,8 +40,10 @@ pub(super) fn type_path_ui(ui: &mut Ui, cx: &mut PanelCx<'_>) {
         field.request_focus();
     }
     ui.add_space(size::XS);
+    let row = egui::vec2(ui.available_width(), size::CONTROL);
+    let layout = egui::Layout::right_to_left(egui::Align::Center);
     let done = ui
-        .with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| {
+        .allocate_ui_with_layout(row, layout, |ui| {
             let accept = icons::ICON_CHECK.outlined();
             widgets::accent_button_ui(ui, accept, t("type-path-done")).clicked() || enter
         })

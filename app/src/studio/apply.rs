@@ -183,14 +183,15 @@ impl Studio {
             save_to: SaveTo::Library,
             blobs: Vec::new(),
         };
-        let canvas = match self.draft.start.mode {
+        let mode = self.start_mode();
+        let canvas = match mode {
             StartMode::New => None,
             StartMode::Variation | StartMode::Repaint => self.document.canvas(),
         };
         let Some(canvas) = canvas else {
             return vec![Effect::Submit(Box::new(request))];
         };
-        let repaint = self.draft.start.mode == StartMode::Repaint;
+        let repaint = mode == StartMode::Repaint;
         if repaint && !self.has_mask() {
             self.notices
                 .warning(t("notice-no-mask"), t("notice-no-mask-hint"));

@@ -8,7 +8,7 @@ use super::draft::StartMode;
 use super::edit::{Canvas, EditKind};
 use super::io_task::{Ask, Chosen, IoReply, IoTask, Saved};
 use super::session::SessionReply;
-use super::staging::Compare;
+use super::staging::{Compare, StagedResult};
 use super::tiles::Plane;
 use super::{Effect, Overlay, Studio};
 use crate::command::Command;
@@ -140,12 +140,7 @@ impl Studio {
                 pixels: Saved::Mask(canvas.mask.clone()),
                 name: format!("{}-mask", canvas.title),
             })),
-            (FileCommand::SaveCopyDialog, _) => self.shown_picture().map(|(pixels, name)| {
-                IoTask::Ask(Ask::Save {
-                    pixels: Saved::Picture(pixels),
-                    name,
-                })
-            }),
+            (FileCommand::SaveCopyDialog, _) => self.copy_to_save().map(IoTask::Ask),
             (FileCommand::CopyPicture, _) => {
                 self.shown_picture().map(|(pixels, _)| IoTask::Copy(pixels))
             }
@@ -154,15 +149,40 @@ impl Studio {
         task.map(Effect::Io).into_iter().collect()
     }
 
+    /// The result that the canvas shows.
+    fn shown_result(&self) -> Option<&StagedResult> {
+        let shows_before =
+            self.staging.compare() == Compare::Before && self.document.canvas().is_some();
+        self.staging.current().filter(|_| !shows_before)
+    }
+
     /// What the canvas shows, and its name: the staged result, else the document's picture.
     fn shown_picture(&self) -> Option<(Plane<4>, String)> {
-        let canvas = self.document.canvas();
-        match self.staging.current() {
-            Some(result) if self.staging.compare() != Compare::Before || canvas.is_none() => {
-                Some((result.pixels.clone(), result.title()))
+        match self.shown_result() {
+            Some(result) => Some((result.pixels.clone(), result.title())),
+            None => {
+                let canvas = self.document.canvas()?;
+                Some((canvas.picture.clone(), canvas.title.clone()))
             }
-            _ => canvas.map(|canvas| (canvas.picture.clone(), canvas.title.clone())),
         }
+    }
+
+    /// The dialog for a copy of what the canvas shows: of a result the file itself, since its recipe
+    /// is in there.
+    fn copy_to_save(&self) -> Option<Ask> {
+        if let Some(result) = self.shown_result() {
+            let pixels = || result.pixels.clone();
+            return Some(match &result.unsaved {
+                None => Ask::CopyFile(result.path.clone()),
+                Some(record) => Ask::Save {
+                    pixels: Saved::Recorded(pixels(), record.clone()),
+                    name: record.recipe.prompt.clone(),
+                },
+            });
+        }
+        let (pixels, name) = self.shown_picture()?;
+        let pixels = Saved::Picture(pixels);
+        Some(Ask::Save { pixels, name })
     }
 
     /// Takes an answer of the file threads.

@@ -98,6 +98,17 @@ impl Studio {
                 record,
                 image,
             } => return self.on_picture(job, picture, path, *record, &image),
+            Event::ImageUnsaved {
+                job,
+                picture,
+                record,
+                image,
+            } => {
+                self.preview = None;
+                self.draft.seed.last = Some(record.recipe.seed);
+                // Its only copy: from the canvas it can be saved elsewhere.
+                self.staging.push_unsaved(job, picture, record, &image);
+            }
             Event::Finished { job } => self.on_end(job),
             Event::Cancelled { job } => {
                 self.on_end(job);

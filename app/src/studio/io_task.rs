@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use pentimento_engine::client::Request;
 use pentimento_engine::error::EngineError;
-use pentimento_engine::recipe::FoundRecord;
+use pentimento_engine::recipe::{FoundRecord, Record};
 
 use super::draft::StartDraft;
 use super::flood::Flood;
@@ -30,6 +30,8 @@ pub struct Prepare {
 pub enum Saved {
     /// A picture.
     Picture(Plane<4>),
+    /// A picture with what made it.
+    Recorded(Plane<4>, Box<Record>),
     /// A mask, as a grey picture.
     Mask(Plane<1>),
 }

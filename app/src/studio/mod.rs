@@ -40,7 +40,7 @@ use crate::command::Command;
 use canvas_apply::ViewRequest;
 use canvas_command::CanvasCommand;
 use document::{Document, DocumentCommand};
-use draft::Draft;
+use draft::{Draft, StartMode};
 use feather::FeatherPreview;
 use gallery::{Gallery, GalleryRequest};
 use io_task::{Ask, IoTask};
@@ -189,6 +189,16 @@ impl Studio {
     /// Whether the canvas shows a picture: the document's or a staged result.
     pub fn has_picture(&self) -> bool {
         self.document.canvas().is_some() || !self.staging.is_empty()
+    }
+
+    /// What the next job does with the canvas: nothing while there is no picture, whatever was chosen
+    /// for the last one.
+    pub fn start_mode(&self) -> StartMode {
+        if self.has_picture() {
+            self.draft.start.mode
+        } else {
+            StartMode::New
+        }
     }
 
     /// `[width, height]` in pixels of what a job would start from.

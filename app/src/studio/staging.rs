@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use pentimento_engine::event::JobId;
 use pentimento_engine::raster::Picture;
+use pentimento_engine::recipe::Record;
 use serde::{Deserialize, Serialize};
 
 use super::document::{DocumentCommand, plane_of_picture};
@@ -20,10 +21,12 @@ pub struct StagedResult {
     pub job: JobId,
     /// Number in the job's batch, from 0.
     pub picture: u32,
-    /// Its file in the gallery.
+    /// Its file in the gallery; empty where it could not be saved.
     pub path: PathBuf,
     /// The pixels.
     pub pixels: Plane<4>,
+    /// What made it, where it could not be saved.
+    pub unsaved: Option<Box<Record>>,
 }
 
 impl StagedResult {
@@ -149,6 +152,22 @@ impl Staging {
     /// gallery. A picture of the same job joins the others, and is shown only if the artist was
     /// looking at the newest.
     pub fn push(&mut self, job: JobId, picture: u32, path: PathBuf, image: &Picture) {
+        self.stage(job, picture, path, image, None);
+    }
+
+    /// As [`Self::push`], for a picture that could not be saved.
+    pub fn push_unsaved(&mut self, job: JobId, picture: u32, record: Box<Record>, image: &Picture) {
+        self.stage(job, picture, PathBuf::new(), image, Some(record));
+    }
+
+    fn stage(
+        &mut self,
+        job: JobId,
+        picture: u32,
+        path: PathBuf,
+        image: &Picture,
+        unsaved: Option<Box<Record>>,
+    ) {
         let Some(pixels) = plane_of_picture(image) else {
             return;
         };
@@ -162,6 +181,7 @@ impl Staging {
             picture,
             path,
             pixels,
+            unsaved,
         });
         if self.results.len() > MAX_RESULTS {
             self.results.remove(0);
@@ -186,6 +206,7 @@ impl Staging {
                 picture,
                 path,
                 pixels,
+                unsaved: None,
             })
             .collect();
         *self = Self {
