@@ -7,6 +7,7 @@
     reason = "a test that cannot go on says so by panicking"
 )]
 
+mod changes;
 mod determinism;
 mod jobs;
 mod paste_back;

@@ -107,7 +107,7 @@ fn grid_ui(ui: &mut Ui, cx: &mut PanelCx<'_>) {
         .id_salt("gallery grid")
         .auto_shrink(false)
         .show_rows(ui, side, rows, |ui, shown| {
-            if shown.end == rows {
+            if shown.end == rows && studio.gallery.has_more() {
                 cx.commands.send(GalleryCommand::More);
             }
             for row in shown {

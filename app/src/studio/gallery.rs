@@ -102,9 +102,14 @@ impl Gallery {
         }
     }
 
+    /// Whether there is a next page to ask for and none is awaited.
+    pub fn has_more(&self) -> bool {
+        (self.entries.len() as u64) < self.total && !self.waiting
+    }
+
     /// Asks for the next page, if there is one and none is awaited.
     pub fn more(&mut self) -> Option<GalleryRequest> {
-        if self.entries.len() as u64 >= self.total || self.waiting {
+        if !self.has_more() {
             return None;
         }
         self.waiting = true;
