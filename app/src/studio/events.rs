@@ -224,7 +224,10 @@ impl Studio {
                 } else {
                     Vec::new()
                 };
-                self.gallery.record = Some((id, record));
+                // A late answer about another picture must not push out the one that is shown.
+                if self.gallery.selected.as_ref() == Some(&id) {
+                    self.gallery.record = Some((id, record));
+                }
                 effects
             }
             None => {
