@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use egui::{Context, Ui, ViewportCommand};
+use egui::{Context, Event, Ui, ViewportCommand};
 use pentimento_engine::client::EngineClient;
 
 use crate::canvas::CanvasView;
@@ -16,6 +16,7 @@ use crate::io::IoLink;
 use crate::io::session::SessionLink;
 use crate::keeper::{Keeper, Kept};
 use crate::panels::{self, PanelCx};
+use crate::studio::io_task::IoTask;
 use crate::studio::{Effect, Focus, Overlay, Places, Studio};
 use crate::textures::Textures;
 use crate::{keys, layout, theme};
@@ -27,6 +28,8 @@ pub struct StudioOptions {
     pub data_dir: Option<PathBuf>,
     /// Root of the gallery; `None` shows none.
     pub library_dir: Option<PathBuf>,
+    /// Root of the gallery where the settings name none.
+    pub default_library_dir: Option<PathBuf>,
     /// The folder that is always searched for models.
     pub models_dir: Option<PathBuf>,
 }
@@ -43,6 +46,7 @@ pub struct StudioApp {
     textures: Textures,
     canvas_view: CanvasView,
     overlay_shown: Option<Overlay>,
+    waker: crate::io::Waker,
 }
 
 impl StudioApp {
@@ -67,7 +71,9 @@ impl StudioApp {
             tools: kept.tools,
             places: Places {
                 library_dir: options.library_dir.clone(),
+                default_library_dir: options.default_library_dir,
                 models_dir: options.models_dir,
+                next_library_dir: None,
             },
             ..Studio::default()
         };
@@ -84,15 +90,19 @@ impl StudioApp {
             session,
             engine: EngineLink::new(client),
             gallery,
-            io: IoLink::start(waker).ok(),
+            io: IoLink::start(Arc::clone(&waker)).ok(),
             keeper,
             commands: CommandSender::default(),
             textures: Textures::default(),
             canvas_view: CanvasView::default(),
             overlay_shown: None,
+            waker,
         };
         let mut effects = app.engine.greet(&mut app.studio);
         effects.push(Effect::Gallery(app.studio.gallery.search()));
+        if !kept.staged.paths.is_empty() {
+            effects.push(Effect::Io(IoTask::OpenStaged(kept.staged)));
+        }
         app.run_effects(ctx, effects);
         app
     }
@@ -107,11 +117,15 @@ impl StudioApp {
         self.commands.send(command);
     }
 
-    fn apply_commands(&mut self, ctx: &Context) {
-        for command in self.commands.drain() {
+    /// Returns whether there were any.
+    fn apply_commands(&mut self, ctx: &Context) -> bool {
+        let commands = self.commands.drain();
+        let any = !commands.is_empty();
+        for command in commands {
             let effects = self.studio.apply(command);
             self.run_effects(ctx, effects);
         }
+        any
     }
 
     fn run_effects(&mut self, ctx: &Context, effects: Vec<Effect>) {
@@ -130,6 +144,7 @@ impl StudioApp {
                         io.run(task);
                     }
                 }
+                Effect::UseLibrary(folder) => self.use_library(folder),
                 Effect::CopyText(text) => ctx.copy_text(text),
                 Effect::Focus(focus) => {
                     let id = match focus {
@@ -143,6 +158,14 @@ impl StudioApp {
                 _ => {}
             }
         }
+    }
+
+    /// Saves to another gallery from now on, and shows it. The threads of the former one end by
+    /// themselves when their channels close.
+    fn use_library(&mut self, folder: PathBuf) {
+        self.engine.use_library(folder.clone());
+        self.textures.forget_files();
+        self.gallery = GalleryLink::start(folder, Arc::clone(&self.waker)).ok();
     }
 
     /// Takes in what the worker threads say.
@@ -173,6 +196,8 @@ impl StudioApp {
         let now_secs = ctx.input(|input| input.time);
         let (effects, waits) = self.studio.tick(now_secs);
         self.run_effects(ctx, effects);
+        let library = self.studio.library_effects();
+        self.run_effects(ctx, library);
         let feather = self.studio.feather_effect();
         self.run_effects(ctx, feather.into_iter().collect());
         let journal = self.studio.document.take_journal();
@@ -185,6 +210,11 @@ impl StudioApp {
             ctx.request_repaint_after(Duration::from_secs_f64(secs.max(0.01)));
         }
     }
+}
+
+/// Events after which widgets may look otherwise than they were drawn in the same frame.
+fn changes_something(event: &Event) -> bool {
+    !matches!(event, Event::PointerMoved(_) | Event::MouseMoved(_))
 }
 
 impl eframe::App for StudioApp {
@@ -213,7 +243,11 @@ impl eframe::App for StudioApp {
         let gallery = self.gallery.as_ref();
         self.textures
             .end_frame(|path, detail| gallery.is_some_and(|gallery| gallery.decode(path, detail)));
-        self.apply_commands(&ctx);
+        // What this frame changed is seen in the next.
+        let acted = ctx.input(|input| input.events.iter().any(changes_something));
+        if self.apply_commands(&ctx) || acted {
+            ctx.request_repaint();
+        }
     }
 
     fn on_exit(&mut self) {

@@ -7,7 +7,7 @@ use pentimento_engine::recipe::FoundRecord;
 
 pub use crate::action::Action;
 use crate::studio::canvas_command::CanvasCommand;
-use crate::studio::draft::DraftEdit;
+use crate::studio::draft::{Draft, DraftEdit};
 use crate::studio::gallery::{OpenFor, PictureId};
 use crate::studio::settings::Settings;
 
@@ -30,6 +30,10 @@ pub enum Command {
     ForgetUnfinished(String),
     /// Take over every control from this recipe.
     UseRecipe(Box<FoundRecord>),
+    /// A path that was typed where the system has no file dialog.
+    TypedPath(String),
+    /// Take the controls back as they stood.
+    RestoreDraft(Box<Draft>),
     /// New settings.
     Settings(Box<Settings>),
     /// Search this folder for models, from now on.

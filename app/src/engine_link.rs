@@ -1,5 +1,7 @@
 //! The wire to the engine: events and previews in, requests out.
 
+use std::path::PathBuf;
+
 use pentimento_engine::client::EngineClient;
 use pentimento_engine::event::Event;
 
@@ -48,6 +50,11 @@ impl EngineLink {
         }
     }
 
+    /// Saves to another gallery from now on.
+    pub fn use_library(&self, folder: PathBuf) {
+        self.client.set_library_dir(folder);
+    }
+
     /// Carries out an effect that concerns the engine; hands any other back.
     pub fn run(&self, effect: Effect, studio: &mut Studio) -> Option<Effect> {
         match effect {
@@ -61,6 +68,8 @@ impl EngineLink {
             }
             Effect::WarmUp(model) => self.client.warm_up(&model),
             Effect::SetModelFolders(folders) => self.client.set_model_folders(folders),
+            Effect::SetPreviews(on) => self.client.set_previews(on),
+            Effect::SetThreads(threads) => self.client.set_threads(threads),
             Effect::ForgetUnfinished(key) => self.client.forget_unfinished(&key),
             other => return Some(other),
         }

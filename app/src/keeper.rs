@@ -11,6 +11,7 @@ use crate::io::write_atomically;
 use crate::studio::Studio;
 use crate::studio::draft::Draft;
 use crate::studio::settings::Settings;
+use crate::studio::staging::StagedFiles;
 use crate::studio::tool_settings::ToolSettings;
 
 /// Seconds between the first change and its writing.
@@ -26,6 +27,8 @@ pub struct Kept {
     pub draft: Draft,
     /// The canvas tools.
     pub tools: ToolSettings,
+    /// Results that were not accepted or discarded yet.
+    pub staged: StagedFiles,
 }
 
 /// Writes what changed.
@@ -50,6 +53,7 @@ impl Kept {
                 settings: kept.settings.repaired(),
                 draft: kept.draft.repaired(),
                 tools: kept.tools.clamped(),
+                staged: kept.staged,
             },
             Err(_broken) => {
                 // If it cannot be moved, the next write replaces it.
@@ -65,11 +69,15 @@ impl Kept {
             settings: studio.settings.clone(),
             draft: studio.draft.clone(),
             tools: studio.tools.clone(),
+            staged: StagedFiles::of(&studio.staging),
         }
     }
 
     fn is_of(&self, studio: &Studio) -> bool {
-        self.settings == studio.settings && self.draft == studio.draft && self.tools == studio.tools
+        self.settings == studio.settings
+            && self.draft == studio.draft
+            && self.tools == studio.tools
+            && self.staged.are_of(&studio.staging)
     }
 }
 

@@ -1,14 +1,17 @@
 //! The keyboard: the table's shortcuts, the order of Escape, and the large view's keys.
 
-use egui::{Context, Key, KeyboardShortcut, Modifiers, Popup};
+use egui::text_selection::LabelSelectionState;
+use egui::{Context, Event, Key, KeyboardShortcut, Modifiers, Popup};
 
 use crate::action::{ACTIONS, Action};
 use crate::command::{Command, CommandSender, GalleryCommand};
+use crate::studio::gallery::OpenFor;
 use crate::studio::{Overlay, Studio};
 
 /// Turns keys into commands; call before any widget is drawn.
 pub fn handle(ctx: &Context, studio: &Studio, commands: &mut CommandSender) {
     escape(ctx, studio, commands);
+    copy(ctx, studio, commands);
     if studio.overlay == Some(Overlay::Viewer) && !ctx.text_edit_focused() {
         viewer(ctx, studio, commands);
     }
@@ -69,6 +72,24 @@ fn escape(ctx: &Context, studio: &Studio, commands: &mut CommandSender) {
         commands.send(leave);
     } else if studio.jobs.is_busy() {
         commands.send(Action::Cancel);
+    }
+}
+
+/// The system's copy key copies the picture that is looked at, unless text is selected.
+fn copy(ctx: &Context, studio: &Studio, commands: &mut CommandSender) {
+    let pressed = ctx.input(|input| input.events.contains(&Event::Copy));
+    if !pressed
+        || ctx.text_edit_focused()
+        || ctx.plugin::<LabelSelectionState>().lock().has_selection()
+    {
+        return;
+    }
+    match (studio.overlay, studio.gallery.selected.clone()) {
+        (Some(Overlay::Viewer), Some(id)) => {
+            commands.send(GalleryCommand::Open(id, OpenFor::Clipboard));
+        }
+        (None, _) if studio.has_picture() => commands.send(Action::CopyCanvas),
+        _ => {}
     }
 }
 

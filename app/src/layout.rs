@@ -8,6 +8,7 @@ use crate::command::Command;
 use crate::command_palette;
 use crate::panels::{PanelCx, Place, controls_ui, place_ui};
 use crate::studio::Overlay;
+use crate::studio::io_task::Ask;
 use crate::text::t;
 use crate::theme::{self, size};
 use crate::widgets;
@@ -120,6 +121,7 @@ fn title_ui(ui: &mut Ui, overlay: Overlay, cx: &mut PanelCx<'_>) {
         Overlay::Settings => t("action-settings"),
         Overlay::Help => t("action-help"),
         Overlay::About => t("action-about"),
+        Overlay::TypePath => cx.studio.asked.as_ref().map_or("", Ask::title),
         Overlay::Palette | Overlay::Viewer => "",
     };
     ui.horizontal(|ui| {
@@ -139,13 +141,21 @@ pub fn corner_ui(ctx: &Context, cx: &mut PanelCx<'_>) {
     if cx.studio.notices.shown.is_empty() && cx.studio.unfinished.is_empty() {
         return;
     }
+    // In the large view the buttons are at the right, and those of staged results are below.
+    let (corner, right) = if cx.studio.overlay == Some(Overlay::Viewer) {
+        (Align2::LEFT_BOTTOM, size::XL + size::L)
+    } else {
+        (Align2::RIGHT_BOTTOM, -size::L)
+    };
+    let below = if cx.studio.staging.is_empty() {
+        size::STATUS_BAR
+    } else {
+        size::STATUS_BAR + size::STAGING_BAR
+    };
     Area::new(Id::unique("notices"))
         // Above dialogs too: deleting in the large view offers its undo here.
         .order(Order::Tooltip)
-        .anchor(
-            Align2::RIGHT_BOTTOM,
-            vec2(-size::L, -(size::STATUS_BAR + size::M)),
-        )
+        .anchor(corner, vec2(right, -(below + size::M)))
         .show(ctx, |ui| {
             ui.set_width(size::NOTICE + 2.0 * size::M);
             place_ui(ui, Place::Corner, cx);

@@ -90,6 +90,17 @@ impl Paths {
     }
 }
 
+/// A path as people type it: spaces around it dropped, `~/` for the home folder, quotes and `file://`
+/// of a pasted one removed.
+pub fn typed_path(text: &str) -> PathBuf {
+    let text = text.trim().trim_matches(['"', '\'']);
+    let text = text.strip_prefix("file://").unwrap_or(text);
+    match (text.strip_prefix("~/"), UserDirs::new()) {
+        (Some(below), Some(user)) => user.home_dir().join(below),
+        _ => PathBuf::from(text),
+    }
+}
+
 /// The user's pictures; systems without a desktop name none.
 fn pictures() -> Option<PathBuf> {
     let user = UserDirs::new()?;
@@ -102,6 +113,14 @@ fn pictures() -> Option<PathBuf> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn typed_paths_lose_what_is_not_theirs() {
+        for text in [" /a/b c ", "'/a/b c'", "file:///a/b c", "\"/a/b c\""] {
+            assert_eq!(typed_path(text), PathBuf::from("/a/b c"), "{text}");
+        }
+        assert!(typed_path("~/x").is_absolute() || UserDirs::new().is_none());
+    }
 
     #[test]
     fn options_win_over_variables() {

@@ -72,6 +72,13 @@ impl Textures {
             .or_else(|| self.get(path, Detail::Thumbnail))
     }
 
+    /// Lets thumbnails and large pictures go: another gallery is shown.
+    pub fn forget_files(&mut self) {
+        self.thumbnails.clear();
+        self.large.clear();
+        self.wanted.clear();
+    }
+
     fn get(&mut self, path: &Path, detail: Detail) -> Option<TextureHandle> {
         let frame = self.frame;
         if let Some(slot) = self.cache(detail).get_mut(path) {

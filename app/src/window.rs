@@ -19,6 +19,9 @@ pub struct WindowOptions {
     /// user's settings add folders, and decide threads, previews and gallery where this leaves it to
     /// them.
     pub engine: EngineConfig,
+    /// Whether the gallery was named for this run, by an option or the environment: then it counts
+    /// more than the settings.
+    pub library_is_named: bool,
     /// Starts it.
     pub start_engine: StartEngine,
     /// Where eframe keeps the window's size; `None` keeps nothing.
@@ -36,12 +39,12 @@ pub enum WindowError {
     Engine(#[from] EngineError),
 }
 
-/// What the user set counts more than what the program was started with.
-fn follow_settings(config: &mut EngineConfig) {
+/// What was named for this run counts more than what the user set, and that more than the defaults.
+fn follow_settings(config: &mut EngineConfig, library_is_named: bool) {
     let settings = Kept::load(&config.data_dir).settings;
     config.previews &= settings.previews;
     config.threads = config.threads.or(settings.threads);
-    if let Some(folder) = settings.library_dir {
+    if let Some(folder) = settings.library_dir.filter(|_| !library_is_named) {
         config.library_dir = folder;
     }
     for folder in settings.model_folders {
@@ -68,8 +71,10 @@ pub fn run_window(options: WindowOptions) -> Result<(), WindowError> {
     let start_engine = options.start_engine;
     let mut config = options.engine;
     let models_dir = config.model_folders.first().cloned();
-    follow_settings(&mut config);
+    let default_library_dir = Some(config.library_dir.clone());
+    follow_settings(&mut config, options.library_is_named);
     let studio_options = StudioOptions {
+        default_library_dir,
         data_dir: Some(config.data_dir.clone()),
         library_dir: Some(config.library_dir.clone()),
         models_dir,

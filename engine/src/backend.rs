@@ -23,19 +23,20 @@ impl Backend {
     /// `InvalidRequest` for a device that this build or machine does not have.
     pub fn open(wanted: &str, threads: Option<usize>) -> Result<Self> {
         let (device, name) = open_device(wanted)?;
-        if threads == Some(0) {
-            return Err(EngineError::invalid("threads", "must be at least 1"));
-        }
-        let pool = rayon::ThreadPoolBuilder::new()
-            .num_threads(threads.unwrap_or(0))
-            .thread_name(|index| format!("engine-compute-{index}"))
-            .start_handler(|_| lower_priority())
-            .build()
-            .map_err(|error| EngineError::Compute {
-                op: "compute threads".to_owned(),
-                reason: error.to_string(),
-            })?;
+        let pool = compute_threads(threads)?;
         Ok(Self { device, name, pool })
+    }
+
+    /// The same device with other compute threads; models that were loaded for it go on working.
+    ///
+    /// # Errors
+    /// `InvalidRequest` for 0 threads, `Compute` when the system refuses them.
+    pub fn with_threads(&self, threads: Option<usize>) -> Result<Self> {
+        Ok(Self {
+            device: self.device.clone(),
+            name: self.name.clone(),
+            pool: compute_threads(threads)?,
+        })
     }
 
     /// The tensor library's device.
@@ -95,6 +96,21 @@ impl Backend {
     pub fn run<R: Send>(&self, work: impl FnOnce() -> R + Send) -> R {
         self.pool.install(work)
     }
+}
+
+fn compute_threads(threads: Option<usize>) -> Result<rayon::ThreadPool> {
+    if threads == Some(0) {
+        return Err(EngineError::invalid("threads", "must be at least 1"));
+    }
+    rayon::ThreadPoolBuilder::new()
+        .num_threads(threads.unwrap_or(0))
+        .thread_name(|index| format!("engine-compute-{index}"))
+        .start_handler(|_| lower_priority())
+        .build()
+        .map_err(|error| EngineError::Compute {
+            op: "compute threads".to_owned(),
+            reason: error.to_string(),
+        })
 }
 
 /// The interface must stay live on two cores: compute gives way to it.

@@ -35,6 +35,13 @@ pub trait EngineClient: Send {
     fn set_model_folders(&self, folders: Vec<PathBuf>);
     /// Loads a model in the background so that the first job need not wait.
     fn warm_up(&self, model: &str);
+    /// Whether to draw previews, from the next job that starts.
+    fn set_previews(&self, on: bool);
+    /// Compute threads, from the next job that starts; `None`: one a core.
+    fn set_threads(&self, threads: Option<usize>);
+    /// Where the gallery lies, from the next job that starts. Jobs that wait and refer to a start
+    /// picture in the former gallery look for it in the new one: change it while nothing waits.
+    fn set_library_dir(&self, folder: PathBuf);
     /// Jobs that were waiting or running when the program last ended, oldest first. They do not
     /// start by themselves: submit or forget them.
     fn unfinished_jobs(&self) -> Vec<UnfinishedJob>;

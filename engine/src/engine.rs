@@ -6,7 +6,7 @@
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::thread::JoinHandle;
 
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
@@ -82,11 +82,25 @@ pub(crate) struct Shared {
     open_jobs: AtomicUsize,
     tokens: Mutex<Vec<(JobId, CancelToken)>>,
     catalog: RwLock<(Arc<Catalog>, Arc<Vec<Found>>)>,
+    /// What can be changed while the engine runs; the worker looks before each job.
+    tuning: Mutex<Tuning>,
     /// Models named by path: they stay through every search of the model folders.
     by_path: Mutex<Vec<Found>>,
 }
 
+/// What can be changed while the engine runs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Tuning {
+    pub(crate) library_dir: PathBuf,
+    pub(crate) threads: Option<usize>,
+    pub(crate) previews: bool,
+}
+
 impl Shared {
+    pub(crate) fn tuning(&self) -> MutexGuard<'_, Tuning> {
+        self.tuning.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Sends an event; waits while the lane is full.
     pub(crate) fn emit(&self, event: Event) {
         // The receiver lives as long as the engine's handle; after that nobody listens.
@@ -203,6 +217,11 @@ impl Engine {
             open_jobs: AtomicUsize::new(0),
             tokens: Mutex::default(),
             catalog: RwLock::new((Arc::new(catalog), Arc::new(found))),
+            tuning: Mutex::new(Tuning {
+                library_dir: config.library_dir.clone(),
+                threads: config.threads,
+                previews: config.previews,
+            }),
             by_path: Mutex::default(),
         });
         let (intake_in, intake_out) = bounded(2 * QUEUE_LIMIT);
@@ -210,8 +229,13 @@ impl Engine {
         let (hash_in, hash_out) = bounded(CLERK_LIMIT);
         let mut clerk = Clerk::new(Arc::clone(&shared), &config, hash_in);
         let hasher = clerk.hasher();
-        let intake = Intake::new(Arc::clone(&shared), config.library_dir.clone());
-        let mut worker = Worker::new(Arc::clone(&shared), &config, backend, probe);
+        let intake = Intake::new(Arc::clone(&shared));
+        let mut worker = Worker::new(
+            Arc::clone(&shared),
+            backend,
+            config.wildcard_folders.clone(),
+            probe,
+        );
         let threads = vec![
             named_thread("engine-worker", move || worker.run())?,
             named_thread("engine-queue", move || intake.run(&intake_out))?,
@@ -368,6 +392,18 @@ impl EngineClient for Engine {
 
     fn warm_up(&self, model: &str) {
         self.shared.line.warm_up(model.to_owned());
+    }
+
+    fn set_previews(&self, on: bool) {
+        self.shared.tuning().previews = on;
+    }
+
+    fn set_threads(&self, threads: Option<usize>) {
+        self.shared.tuning().threads = threads.map(|threads| threads.max(1));
+    }
+
+    fn set_library_dir(&self, folder: PathBuf) {
+        self.shared.tuning().library_dir = folder;
     }
 
     fn unfinished_jobs(&self) -> Vec<UnfinishedJob> {

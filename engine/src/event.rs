@@ -90,6 +90,17 @@ pub enum Event {
         /// The pixels.
         image: Picture,
     },
+    /// A picture is finished but could not be saved: its only copy. `Failed` with the reason follows.
+    ImageUnsaved {
+        /// Which.
+        job: JobId,
+        /// Picture of the batch, from 0.
+        picture: u32,
+        /// Recipe and outcome.
+        record: Box<Record>,
+        /// The pixels.
+        image: Picture,
+    },
     /// The job made all its pictures.
     Finished {
         /// Which.
@@ -125,6 +136,7 @@ impl Event {
             | Self::StageChanged { job, .. }
             | Self::StepDone { job, .. }
             | Self::ImageReady { job, .. }
+            | Self::ImageUnsaved { job, .. }
             | Self::Finished { job }
             | Self::Cancelled { job }
             | Self::Failed { job, .. } => Some(*job),

@@ -23,15 +23,11 @@ pub(crate) enum IntakeTask {
 /// The thread's state.
 pub(crate) struct Intake {
     shared: Arc<Shared>,
-    library_dir: PathBuf,
 }
 
 impl Intake {
-    pub(crate) fn new(shared: Arc<Shared>, library_dir: PathBuf) -> Self {
-        Self {
-            shared,
-            library_dir,
-        }
+    pub(crate) fn new(shared: Arc<Shared>) -> Self {
+        Self { shared }
     }
 
     /// Works until the lane closes.
@@ -50,7 +46,7 @@ impl Intake {
         }
     }
 
-    fn queue(&self, waiting: Waiting, library: &mut Option<Library>) {
+    fn queue(&self, waiting: Waiting, library: &mut Option<(PathBuf, Library)>) {
         let job = waiting.job;
         match self.journal(&waiting, library) {
             Ok(()) => self.shared.line.push(waiting),
@@ -58,11 +54,12 @@ impl Intake {
         }
     }
 
-    fn journal(&self, waiting: &Waiting, library: &mut Option<Library>) -> Result<()> {
+    fn journal(&self, waiting: &Waiting, library: &mut Option<(PathBuf, Library)>) -> Result<()> {
         if !waiting.request.blobs.is_empty() {
-            let library = match library {
-                Some(library) => library,
-                None => library.insert(Library::open(&self.library_dir)?),
+            let root = self.shared.tuning().library_dir.clone();
+            let (_, library) = match library {
+                Some(open) if open.0 == root => open,
+                other => other.insert((root.clone(), Library::open(root)?)),
             };
             for blob in &waiting.request.blobs {
                 library.put_blob(blob)?;

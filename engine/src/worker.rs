@@ -14,7 +14,7 @@ use crate::backend::Backend;
 use crate::cancel::CancelToken;
 use crate::catalog::scan::Found;
 use crate::client::SaveTo;
-use crate::engine::{EngineConfig, Shared, StageProbe};
+use crate::engine::{Shared, StageProbe, Tuning};
 use crate::error::{EngineError, Result};
 use crate::event::{Event, JobId, Stage};
 use crate::families::identify;
@@ -50,10 +50,10 @@ struct Loaded {
 pub(crate) struct Worker {
     shared: Arc<Shared>,
     backend: Arc<Backend>,
-    library_dir: PathBuf,
     wildcard_folders: Vec<PathBuf>,
+    /// What `backend` and `library` were opened with.
+    tuning: Tuning,
     library: Option<Library>,
-    previews: bool,
     probe: StageProbe,
     loaded: Option<Loaded>,
     /// What the current job is doing, for the panic fence.
@@ -63,17 +63,17 @@ pub(crate) struct Worker {
 impl Worker {
     pub(crate) fn new(
         shared: Arc<Shared>,
-        config: &EngineConfig,
         backend: Backend,
+        wildcard_folders: Vec<PathBuf>,
         probe: StageProbe,
     ) -> Self {
+        let tuning = shared.tuning().clone();
         Self {
             shared,
             backend: Arc::new(backend),
-            library_dir: config.library_dir.clone(),
-            wildcard_folders: config.wildcard_folders.clone(),
+            wildcard_folders,
+            tuning,
             library: None,
-            previews: config.previews,
             probe,
             loaded: None,
             stage: None,
@@ -89,6 +89,19 @@ impl Worker {
                 Next::WarmUp(model) => self.warm_up(&model),
             }
         }
+    }
+
+    /// Takes over what was changed since the last job.
+    fn follow_tuning(&mut self) -> Result<()> {
+        let tuning = self.shared.tuning().clone();
+        if tuning.library_dir != self.tuning.library_dir {
+            self.library = None;
+        }
+        if tuning.threads != self.tuning.threads {
+            self.backend = Arc::new(self.backend.with_threads(tuning.threads)?);
+        }
+        self.tuning = tuning;
+        Ok(())
     }
 
     fn warm_up(&mut self, model: &str) {
@@ -111,18 +124,19 @@ impl Worker {
     fn run_fenced(&mut self, waiting: &Waiting) {
         let job = waiting.job;
         self.stage = None;
+        let tuned = self.follow_tuning();
         let backend = Arc::clone(&self.backend);
-        let result = catch_unwind(AssertUnwindSafe(|| backend.run(|| self.run_job(waiting))))
-            .unwrap_or_else(|payload| {
-                // Whatever the panic left half-done goes with the model.
-                self.loaded = None;
-                let stage = self.stage.map_or("starting", stage_name);
-                let report = panic_message(payload.as_ref());
-                Err(EngineError::Internal {
-                    stage: format!("{stage}, job {job}"),
-                    report,
-                })
-            });
+        let run = || tuned.and_then(|()| backend.run(|| self.run_job(waiting)));
+        let result = catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|payload| {
+            // Whatever the panic left half-done goes with the model.
+            self.loaded = None;
+            let stage = self.stage.map_or("starting", stage_name);
+            let report = panic_message(payload.as_ref());
+            Err(EngineError::Internal {
+                stage: format!("{stage}, job {job}"),
+                report,
+            })
+        });
         let stopping = self.shared.stopping.is_cancelled();
         if !(stopping && result == Err(EngineError::Cancelled)) {
             self.shared.journal.remove(job);
@@ -317,7 +331,7 @@ impl Worker {
     fn library(&mut self) -> Result<&Library> {
         match &mut self.library {
             Some(library) => Ok(library),
-            empty => Ok(empty.insert(Library::open(&self.library_dir)?)),
+            empty => Ok(empty.insert(Library::open(&self.tuning.library_dir)?)),
         }
     }
 
@@ -355,7 +369,7 @@ impl Worker {
             start: start
                 .as_ref()
                 .map(|(picture, mask)| (picture, mask.as_ref())),
-            preview: self.previews.then_some(&loaded.map),
+            preview: self.tuning.previews.then_some(&loaded.map),
             decode_cost,
             cancel,
         };
@@ -383,17 +397,17 @@ impl Worker {
     ) -> Result<()> {
         let job = waiting.job;
         self.enter(job, picture, Stage::Saving);
-        let path = match &waiting.request.save_to {
-            SaveTo::Library => self.library()?.save_picture(&image, &record)?,
-            SaveTo::Folder(folder) => save_to_folder(folder, &image, &record)?,
-            SaveTo::File(path) => {
-                let path = if picture == 0 {
-                    path.clone()
-                } else {
-                    numbered(path, picture + 1)
-                };
-                save_to_file(&path, &image, &record)?;
-                path
+        let record = Box::new(record);
+        let path = match self.write(&waiting.request.save_to, picture, &record, &image) {
+            Ok(path) => path,
+            Err(error) => {
+                self.shared.emit(Event::ImageUnsaved {
+                    job,
+                    picture,
+                    record,
+                    image,
+                });
+                return Err(error);
             }
         };
         self.shared
@@ -402,7 +416,6 @@ impl Worker {
         self.shared
             .previews
             .discard_if(|preview| preview.job == job);
-        let record = Box::new(record);
         self.shared.emit(Event::ImageReady {
             job,
             picture,
@@ -411,6 +424,25 @@ impl Worker {
             image,
         });
         Ok(())
+    }
+
+    /// Writes a finished picture where it belongs, and says where that is.
+    fn write(
+        &mut self,
+        save_to: &SaveTo,
+        picture: u32,
+        record: &Record,
+        image: &Picture,
+    ) -> Result<PathBuf> {
+        match save_to {
+            SaveTo::Library => self.library()?.save_picture(image, record),
+            SaveTo::Folder(folder) => save_to_folder(folder, image, record),
+            SaveTo::File(path) => {
+                let path = numbered(path, picture + 1);
+                save_to_file(&path, image, record)?;
+                Ok(path)
+            }
+        }
     }
 }
 

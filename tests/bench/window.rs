@@ -164,6 +164,7 @@ pub(crate) fn measure() {
                 data_dir: Some(folder.path().join("data")),
                 library_dir: Some(folder.path().join("library")),
                 models_dir: Some(folder.path().join("models")),
+                ..StudioOptions::default()
             };
             Ok(Box::new(Measured {
                 studio: StudioApp::new(&cc.egui_ctx, engine, options),

@@ -36,6 +36,7 @@ impl Studio {
             data_dir: Some(folder.path().join("data")),
             library_dir: Some(folder.path().join("library")),
             models_dir: Some(folder.path().join("models")),
+            ..StudioOptions::default()
         };
         let window = Harness::builder()
             .with_size([1280.0, 900.0])

@@ -8,6 +8,7 @@
 )]
 
 mod catalog;
+mod changes;
 mod determinism;
 mod dialects;
 mod jobs;

@@ -161,7 +161,11 @@ fn wrong_files_are_named_with_the_remedy() {
     );
     refuses(
         render(&["--init", "--mask"], &[&start, &other]),
-        &["--mask: the mask has 32 x 64 px, the start picture 64 x 64 px"],
+        &[
+            &other,
+            "the mask has 32 x 64 px, the start picture 64 x 64 px",
+            "make the mask as large",
+        ],
     );
     refuses(
         render(&["--init", "--mask"], &[&start, &black]),

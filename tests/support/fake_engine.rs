@@ -29,6 +29,12 @@ pub struct Script {
     pub warmed_up: Vec<String>,
     /// Model folders, as set last.
     pub folders: Vec<PathBuf>,
+    /// Whether previews are drawn, as set last.
+    pub previews: Option<bool>,
+    /// Compute threads, as set last.
+    pub threads: Option<Option<usize>>,
+    /// The gallery's folder, as set last.
+    pub library_dir: Option<PathBuf>,
     /// Journal keys that were dropped.
     pub forgotten: Vec<String>,
     /// Prompts that were read last.
@@ -162,6 +168,18 @@ impl EngineClient for FakeEngine {
 
     fn warm_up(&self, model: &str) {
         self.script().warmed_up.push(model.to_owned());
+    }
+
+    fn set_previews(&self, on: bool) {
+        self.script().previews = Some(on);
+    }
+
+    fn set_threads(&self, threads: Option<usize>) {
+        self.script().threads = Some(threads);
+    }
+
+    fn set_library_dir(&self, folder: PathBuf) {
+        self.script().library_dir = Some(folder);
     }
 
     fn unfinished_jobs(&self) -> Vec<UnfinishedJob> {

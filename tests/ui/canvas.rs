@@ -8,6 +8,7 @@ use pentimento::studio::draft::StartMode;
 use pentimento::studio::edit::Canvas;
 use pentimento::studio::staging::Compare;
 use pentimento_engine::event::JobId;
+use pentimento_engine::raster::encode_png;
 use support::fake_engine::gradient;
 
 use crate::harness::{TestStudio, recipe};
@@ -210,6 +211,7 @@ fn lasso_and_fill_mask_areas() {
     assert!(!studio.state().has_mask());
     studio.key(Key::G);
     studio.drag(&[(128.0, 128.0), (128.0, 128.0)], Modifiers::NONE, false);
+    studio.wait_for("the fill", |app| app.studio().has_mask());
     assert_eq!(studio.mask_at(128, 128), 255);
     let area = studio.canvas().mask.to_bytes();
     let painted = area.iter().filter(|&&value| value == 255).count();
@@ -318,6 +320,54 @@ fn a_result_is_staged_compared_and_accepted() {
     assert!(studio.canvas().mask == mask, "the mask stays");
     studio.ctrl(Key::Z);
     assert!(studio.canvas().picture == before, "accepting can be undone");
+}
+
+#[test]
+fn painting_on_the_only_picture_there_is_accepts_it() {
+    let mut studio = TestStudio::new();
+    stage(&mut studio, 90);
+    assert!(studio.state().document.canvas().is_none());
+    studio.drag(&[(60.0, 60.0), (90.0, 60.0)], Modifiers::NONE, false);
+    assert!(studio.state().staging.is_empty());
+    assert!(studio.mask_at(75, 60) > 0);
+    assert_eq!(studio.state().draft.start.mode, StartMode::Repaint);
+}
+
+/// A file as the windowing system drops it.
+#[derive(Debug)]
+struct Dropped(std::path::PathBuf);
+
+impl egui::DroppedFile for Dropped {
+    fn path(&self) -> &std::path::Path {
+        &self.0
+    }
+
+    fn bytes(&self) -> Result<Vec<u8>, String> {
+        std::fs::read(&self.0).map_err(|error| error.to_string())
+    }
+}
+
+#[test]
+fn a_dropped_file_is_opened_even_over_a_dialog() {
+    let mut studio = TestStudio::new();
+    studio
+        .window
+        .state_mut()
+        .send(pentimento::action::Action::OpenSettings);
+    studio.run();
+    let path = studio.folder.path().join("a holiday.jpg.png");
+    let picture = gradient(40, 30, 70);
+    std::fs::write(&path, encode_png(&picture).unwrap()).unwrap();
+    let dropped = std::sync::Arc::new(Dropped(path));
+    studio.window.input_mut().dropped_files.push(dropped);
+    studio.window.step();
+    studio.wait_for("the picture", |app| {
+        app.studio().document.canvas().is_some()
+    });
+    assert_eq!(studio.canvas().picture.to_bytes(), &*picture.rgba);
+    assert_eq!(studio.canvas().title, "a holiday.jpg");
+    assert_eq!(studio.state().draft.start.mode, StartMode::Variation);
+    assert!(studio.state().overlay.is_none());
 }
 
 #[test]

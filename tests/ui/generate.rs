@@ -5,7 +5,7 @@ use egui_kittest::kittest::Queryable as _;
 use pentimento_engine::client::{Request, SaveTo, UnfinishedJob};
 use pentimento_engine::error::EngineError;
 use pentimento_engine::event::{Event, JobId, Preview};
-use support::fake_engine::{FakeEngine, gradient};
+use support::fake_engine::{FakeEngine, gradient, record};
 
 use crate::harness::{TestStudio, recipe};
 
@@ -371,4 +371,31 @@ fn the_first_stroke_means_to_repaint() {
     assert_eq!(mode(&studio), StartMode::Repaint);
     send(&mut studio, DocumentCommand::ClearMask.into());
     assert_eq!(mode(&studio), StartMode::Variation);
+}
+
+#[test]
+fn a_picture_that_could_not_be_saved_waits_on_the_canvas() {
+    let mut studio = TestStudio::new();
+    let job = studio.generate();
+    studio.engine.say(Event::ImageUnsaved {
+        job,
+        picture: 0,
+        record: Box::new(record(recipe("a full disk", 9))),
+        image: gradient(32, 32, 50),
+    });
+    studio.engine.say(Event::Failed {
+        job,
+        error: EngineError::io(
+            "/full/1.png",
+            "write",
+            &std::io::ErrorKind::StorageFull.into(),
+        ),
+    });
+    studio.run();
+    let state = studio.window.state().studio();
+    assert_eq!(state.staging.results().len(), 1);
+    assert!(state.has_picture(), "it can be saved elsewhere");
+    studio
+        .window
+        .get_by_label("Free some space on that disk, or choose another folder.");
 }

@@ -34,6 +34,7 @@ impl TestStudio {
         let options = StudioOptions {
             data_dir: Some(folder.path().join("data")),
             library_dir: Some(folder.path().join("library")),
+            default_library_dir: Some(folder.path().join("library")),
             models_dir: Some(folder.path().join("models")),
         };
         let client = engine.clone();

@@ -156,6 +156,26 @@ fn every_key_in_the_code_has_its_text() {
 }
 
 #[test]
+fn a_window_that_nobody_touches_draws_nothing() {
+    let mut studio = TestStudio::with_pictures(&["a red fox", "a blue owl"]);
+    for action in [None, Some(Action::OpenSettings), Some(Action::OpenHelp)] {
+        if let Some(action) = action {
+            studio.window.state_mut().send(action);
+        }
+        // Fails when frames are still asked for after many.
+        let steps = studio.window.try_run().expect("it comes to rest");
+        assert!(steps < 30, "{steps} frames with {action:?}");
+    }
+    studio.window.get_by_label("Close").click();
+    studio.run();
+    studio.window.get_by_label("a red fox").click();
+    studio
+        .window
+        .try_run()
+        .expect("the large view comes to rest");
+}
+
+#[test]
 fn panels_have_names_of_their_own() {
     let mut ids: Vec<&str> = PANELS.iter().map(|panel| panel.id).collect();
     ids.sort_unstable();

@@ -16,8 +16,12 @@ use crate::widgets;
 
 /// Width of the tool bar, in points.
 const TOOL_BAR: f32 = size::ICON_BUTTON + 2.0 * size::XS;
-/// Height of the bars above and below.
+/// Height of the bar above.
 const BAR: f32 = 36.0;
+/// Narrower bars leave out what a menu, a key or the wheel does as well.
+const WIDE_BAR: f32 = 640.0;
+/// Narrower staging bars have icons in place of words.
+const WIDE_STAGING: f32 = 440.0;
 
 fn frame(ui: &Ui) -> Frame {
     Frame::new().fill(theme::palette(ui).panel)
@@ -69,26 +73,29 @@ pub(super) fn options_bar_ui(
         .resizable(false)
         .frame(frame(ui).inner_margin(Margin::symmetric(size::S as i8, 0)))
         .show(ui, |ui| {
+            let wide = ui.available_width() >= WIDE_BAR;
             ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
                 ui.spacing_mut().item_spacing.x = 2.0;
-                zoom_ui(ui, camera, studio, commands);
+                zoom_ui(ui, camera, wide, studio, commands);
                 overlay_ui(ui, studio, commands);
                 ui.with_layout(Layout::left_to_right(Align::Center), |ui| {
-                    tool_options_ui(ui, studio, commands);
+                    tool_options_ui(ui, wide, studio, commands);
                 });
             });
         });
 }
 
-fn tool_options_ui(ui: &mut Ui, studio: &Studio, commands: &mut CommandSender) {
+fn tool_options_ui(ui: &mut Ui, wide: bool, studio: &Studio, commands: &mut CommandSender) {
     let tool = tool(&studio.tools.tool);
     ScrollArea::horizontal()
         .scroll_bar_visibility(egui::scroll_area::ScrollBarVisibility::AlwaysHidden)
         .show(ui, |ui| {
             ui.spacing_mut().item_spacing.x = size::S;
             ui.set_min_height(BAR);
-            ui.label(theme::strong(tool.label()))
-                .on_hover_text(tool.hint());
+            if wide {
+                ui.label(theme::strong(tool.label()))
+                    .on_hover_text(tool.hint());
+            }
             let mut settings = studio.tools.clone();
             tool.options_ui(ui, &mut settings);
             if settings != studio.tools {
@@ -98,9 +105,17 @@ fn tool_options_ui(ui: &mut Ui, studio: &Studio, commands: &mut CommandSender) {
 }
 
 /// Zoom out, its figure, zoom in, fit: from right to left.
-fn zoom_ui(ui: &mut Ui, camera: &Camera, studio: &Studio, commands: &mut CommandSender) {
+fn zoom_ui(
+    ui: &mut Ui,
+    camera: &Camera,
+    wide: bool,
+    studio: &Studio,
+    commands: &mut CommandSender,
+) {
     widgets::action_button_ui(ui, Action::ZoomFit, studio, commands);
-    widgets::action_button_ui(ui, Action::ZoomIn, studio, commands);
+    if wide {
+        widgets::action_button_ui(ui, Action::ZoomIn, studio, commands);
+    }
     let percent = camera.zoom() * 100.0;
     let text = if percent < 10.0 {
         format!("{percent:.1} %")
@@ -118,7 +133,9 @@ fn zoom_ui(ui: &mut Ui, camera: &Camera, studio: &Studio, commands: &mut Command
     {
         commands.send(CanvasCommand::from(ViewCommand::ActualSize));
     }
-    widgets::action_button_ui(ui, Action::ZoomOut, studio, commands);
+    if wide {
+        widgets::action_button_ui(ui, Action::ZoomOut, studio, commands);
+    }
 }
 
 /// How strongly the mask is shown.
@@ -163,10 +180,11 @@ pub(super) fn staging_bar_ui(ui: &mut Ui, studio: &Studio, commands: &mut Comman
         return;
     }
     egui::Panel::bottom("canvas staging")
-        .exact_size(BAR + size::S)
+        .exact_size(size::STAGING_BAR)
         .resizable(false)
         .frame(frame(ui).inner_margin(Margin::symmetric(size::S as i8, 0)))
         .show(ui, |ui| {
+            let wide = ui.available_width() >= WIDE_STAGING;
             ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
                 ui.spacing_mut().item_spacing.x = size::XS;
                 let accept = widgets::accent_button_ui(
@@ -180,22 +198,28 @@ pub(super) fn staging_bar_ui(ui: &mut Ui, studio: &Studio, commands: &mut Comman
                 {
                     commands.send(Action::AcceptResult);
                 }
-                let discard = widgets::text_button_ui(ui, Action::DiscardResults.info().label());
-                if discard
-                    .on_hover_text(Action::DiscardResults.info().tip())
-                    .clicked()
-                {
-                    commands.send(Action::DiscardResults);
-                }
+                discard_ui(ui, wide, studio, commands);
                 ui.with_layout(Layout::left_to_right(Align::Center), |ui| {
-                    flip_through_ui(ui, studio, commands);
+                    flip_through_ui(ui, wide, studio, commands);
                     compare_ui(ui, studio, commands);
                 });
             });
         });
 }
 
-fn flip_through_ui(ui: &mut Ui, studio: &Studio, commands: &mut CommandSender) {
+fn discard_ui(ui: &mut Ui, wide: bool, studio: &Studio, commands: &mut CommandSender) {
+    let info = Action::DiscardResults.info();
+    if !wide {
+        widgets::action_button_ui(ui, info.action, studio, commands);
+        return;
+    }
+    let discard = widgets::text_button_ui(ui, info.label());
+    if discard.on_hover_text(info.tip()).clicked() {
+        commands.send(info.action);
+    }
+}
+
+fn flip_through_ui(ui: &mut Ui, wide: bool, studio: &Studio, commands: &mut CommandSender) {
     let staging = &studio.staging;
     let count = staging.results().len();
     if count > 1 {
@@ -211,7 +235,7 @@ fn flip_through_ui(ui: &mut Ui, studio: &Studio, commands: &mut CommandSender) {
             .size(theme::type_size::SMALL),
         );
         widgets::action_button_ui(ui, Action::NextResult, studio, commands);
-    } else {
+    } else if wide {
         ui.label(theme::muted(ui, t("staging-one")));
     }
 }

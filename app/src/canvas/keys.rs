@@ -13,6 +13,16 @@ use crate::studio::canvas_command::CanvasCommand;
 /// Points an arrow key moves the view.
 const ARROW_STEP: f32 = 64.0;
 
+/// Second keys of actions, where people look for them.
+pub const SECOND_KEYS: [(Modifiers, Key, Action); 6] = [
+    (Modifiers::COMMAND, Key::Y, Action::Redo),
+    (Modifiers::COMMAND, Key::Equals, Action::ZoomIn),
+    (Modifiers::COMMAND, Key::A, Action::SelectAll),
+    (Modifiers::NONE, Key::Backslash, Action::FlipResult),
+    (Modifiers::NONE, Key::PageDown, Action::NextResult),
+    (Modifiers::NONE, Key::PageUp, Action::PreviousResult),
+];
+
 /// Letters choose tools, brackets change the brush. Call only while no text is being typed.
 pub(super) fn take_tool_keys(ui: &Ui, studio: &Studio, commands: &mut CommandSender) {
     let pressed = |key| ui.input_mut(|input| input.consume_key(Modifiers::NONE, key));
@@ -30,16 +40,9 @@ pub(super) fn take_tool_keys(ui: &Ui, studio: &Studio, commands: &mut CommandSen
     }
 }
 
-/// Second keys of actions, where people look for them. Call only while no text is being typed.
+/// Takes the [`SECOND_KEYS`]. Call only while no text is being typed.
 pub(super) fn take_action_keys(ui: &Ui, studio: &Studio, commands: &mut CommandSender) {
-    for (modifiers, key, action) in [
-        (Modifiers::COMMAND, Key::Y, Action::Redo),
-        (Modifiers::COMMAND, Key::Equals, Action::ZoomIn),
-        (Modifiers::COMMAND, Key::A, Action::SelectAll),
-        (Modifiers::NONE, Key::Backslash, Action::FlipResult),
-        (Modifiers::NONE, Key::PageDown, Action::NextResult),
-        (Modifiers::NONE, Key::PageUp, Action::PreviousResult),
-    ] {
+    for (modifiers, key, action) in SECOND_KEYS {
         if ui.input_mut(|input| input.consume_key(modifiers, key))
             && (action.info().enabled)(studio)
         {

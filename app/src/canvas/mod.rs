@@ -6,7 +6,7 @@
 //! `painting` draws, `bars` are the rows of buttons around.
 
 mod bars;
-mod keys;
+pub mod keys;
 mod layers;
 mod options;
 mod painting;
@@ -25,7 +25,7 @@ use crate::text::t;
 use crate::textures::Textures;
 use crate::theme;
 use painting::{Easel, Layers};
-use pointer::{Hold, PointerCx};
+use pointer::{Hold, Paint, PointerCx};
 use shown::Shown;
 use tools::ToolCursor;
 use view::{Camera, ViewTransform};
@@ -87,6 +87,18 @@ fn response_has_keys(ui: &Ui) -> bool {
     !ui.ctx().text_edit_focused()
 }
 
+/// What painting means now. Whoever paints on a result with nothing below it means to keep it.
+fn paint(studio: &Studio, shown: &Shown<'_>) -> Paint {
+    let is_still = shown.preview.is_none();
+    let is_alone =
+        shown.staged.is_some() && studio.document.canvas().is_none() && !studio.jobs.is_busy();
+    match (shown.is_paintable(), is_alone) {
+        (true, _) if is_still => Paint::ChangesMask,
+        (_, true) if is_still => Paint::AcceptsResult,
+        _ => Paint::Refused,
+    }
+}
+
 fn interact(
     ui: &Ui,
     view: &mut CanvasView,
@@ -123,7 +135,7 @@ fn interact(
     let cx = PointerCx {
         viewport,
         size_px: shown.size_px,
-        paintable: shown.is_paintable() && shown.preview.is_none(),
+        paint: paint(studio, shown),
         split_x: shown.split_at.map(|at| painting::split_x(frame, at)),
         settings: &studio.tools,
         space: !typing && ui.input(|i| i.key_down(egui::Key::Space)),
@@ -185,7 +197,7 @@ fn draw_pointer(
         Hold::Split => CursorIcon::ResizeHorizontal,
         Hold::Nothing if pans => CursorIcon::Grab,
         _ if shown.split_at.is_some() => CursorIcon::Default,
-        _ if !shown.is_paintable() || shown.preview.is_some() => CursorIcon::Default,
+        _ if paint(studio, shown) == Paint::Refused => CursorIcon::Default,
         _ => match tool.cursor() {
             ToolCursor::System(icon) => icon,
             ToolCursor::Ring => {

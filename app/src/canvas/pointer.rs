@@ -33,14 +33,25 @@ pub(super) enum Hold {
     Split,
 }
 
+/// What painting means for what is on show.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Paint {
+    /// Nothing: there is no mask to see.
+    Refused,
+    /// It changes the mask.
+    ChangesMask,
+    /// It accepts the result that is on show, and changes its mask.
+    AcceptsResult,
+}
+
 /// What the events of a frame mean depends on this.
 pub(super) struct PointerCx<'a> {
     /// The canvas on the screen.
     pub(super) viewport: Rect,
     /// What is on show, in pixels.
     pub(super) size_px: [u32; 2],
-    /// Whether tools may change the mask.
-    pub(super) paintable: bool,
+    /// What painting means for what is on show.
+    pub(super) paint: Paint,
     /// Where the split line lies on the screen.
     pub(super) split_x: Option<f32>,
     /// The tools.
@@ -143,7 +154,7 @@ fn press(
     if cx.split_x.is_some_and(|x| (x - pos.x).abs() <= SPLIT_REACH) {
         return Hold::Split;
     }
-    if !cx.paintable {
+    if cx.paint == Paint::Refused {
         return Hold::Nothing;
     }
     // Held keys turn a painting tool into an erasing one for this stroke.
@@ -152,6 +163,9 @@ fn press(
         erase: tool.erases() || modifiers.alt || cx.erase_key,
         constrained: modifiers.shift,
     };
+    if cx.paint == Paint::AcceptsResult {
+        commands.send(CanvasCommand::from(StagingCommand::Accept));
+    }
     tool.on_press(&gesture, cx.settings, &mut Edits::new(commands));
     Hold::Tool(tool, gesture)
 }

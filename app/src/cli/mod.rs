@@ -181,8 +181,12 @@ fn dispatch(args: Vec<OsString>, context: &mut Context<'_>) -> Result<(), Failur
 
 /// The engine's words, with the option's name instead of the field's.
 fn worded(error: &EngineError) -> String {
-    let EngineError::InvalidRequest { field, why } = error else {
-        return error.to_string();
+    let (field, why) = match error {
+        EngineError::InvalidRequest { field, why } => (field, why),
+        EngineError::ModelNotFound { .. } => {
+            return format!("{error}; choose one of these, or give its folder with --models DIR");
+        }
+        _ => return error.to_string(),
     };
     let option = match field.as_str() {
         "width_px" => "--size: width",

@@ -83,7 +83,10 @@ impl<'a> Progress<'a> {
                 writeln!(self.out, "{}", path.display())?;
                 self.out.flush()
             }
-            Event::Finished { .. } | Event::Cancelled { .. } | Event::Failed { .. } => self.clear(),
+            Event::ImageUnsaved { .. }
+            | Event::Finished { .. }
+            | Event::Cancelled { .. }
+            | Event::Failed { .. } => self.clear(),
             Event::CatalogChanged | Event::Started { .. } | Event::PromptsInspected { .. } => {
                 Ok(())
             }
@@ -165,7 +168,7 @@ fn duration(secs: f64) -> String {
 
 /// The event in its JSON form, the picture's pixels left out.
 fn without_pixels(mut event: Event) -> Value {
-    if let Event::ImageReady { image, .. } = &mut event
+    if let Event::ImageReady { image, .. } | Event::ImageUnsaved { image, .. } = &mut event
         && let Some(dot) = Picture::new(1, 1, vec![0; 4])
     {
         // Before the pixels become a JSON array of numbers.

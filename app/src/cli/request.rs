@@ -62,7 +62,7 @@ pub(super) struct Draft {
     recipe: Option<Loaded>,
     overrides: Overrides,
     init: Option<Picture>,
-    mask: Option<Mask>,
+    mask: Option<(PathBuf, Mask)>,
     count: u32,
 }
 
@@ -96,9 +96,11 @@ impl Draft {
             .path("init")
             .map(|path| load_picture(&path))
             .transpose()?;
-        let mask_path = args.path("mask");
-        let mask = mask_path.as_deref().map(load_mask).transpose()?;
-        if let (Some(mask), Some(path)) = (&mask, &mask_path)
+        let mask = args
+            .path("mask")
+            .map(|path| load_mask(&path).map(|mask| (path, mask)))
+            .transpose()?;
+        if let Some((path, mask)) = &mask
             && mask.is_empty()
         {
             let problem = "nothing in the mask is white, so nothing would be repainted";
@@ -208,16 +210,14 @@ impl Draft {
         if let Some(strength) = self.overrides.strength {
             start.strength = strength;
         }
-        if let Some(mask) = &self.mask {
+        if let Some((path, mask)) = &self.mask {
             if (mask.width_px, mask.height_px) != size_px {
-                return Err(EngineError::invalid(
-                    "start.inpaint.mask",
-                    format!(
-                        "the mask has {} x {} px, the start picture {} x {} px; they must be equal",
-                        mask.width_px, mask.height_px, size_px.0, size_px.1
-                    ),
-                )
-                .into());
+                let problem = format!(
+                    "the mask has {} x {} px, the start picture {} x {} px",
+                    mask.width_px, mask.height_px, size_px.0, size_px.1
+                );
+                let remedy = "make the mask as large as the picture";
+                return Err(EngineError::bad_file(path, problem, remedy).into());
             }
             let blob = Blob::from_mask(mask)?;
             let sha256 = blob.sha256.clone();

@@ -5,6 +5,7 @@ use pentimento_engine::engine::EngineConfig;
 
 use super::session::{ENGINE, Session, config};
 use super::{Args, Command, Context, Failure, job, request};
+use crate::paths::LIBRARY_VARIABLE;
 use crate::window::{WindowError, WindowOptions};
 
 pub(super) const COMMAND: Command = Command {
@@ -30,6 +31,8 @@ fn run(args: &Args, context: &mut Context<'_>) -> Result<(), Failure> {
             previews: true,
             ..config.clone()
         },
+        library_is_named: args.has("library")
+            || (context.variable)(LIBRARY_VARIABLE).is_some_and(|named| !named.is_empty()),
         start_engine: Box::new(move |config, waker| factory(config, waker)),
         persistence_path: Some(config.data_dir.join("window.ron")),
     });

@@ -38,7 +38,12 @@ impl Clipboard {
                     None => IoReply::NothingToPaste,
                 }
             }
-            Err(arboard::Error::ContentNotAvailable) => IoReply::NothingToPaste,
+            // There is a clipboard: then what it holds is no picture, or none that can be read.
+            Err(
+                arboard::Error::ContentNotAvailable
+                | arboard::Error::ConversionFailure
+                | arboard::Error::Unknown { .. },
+            ) => IoReply::NothingToPaste,
             Err(error) => self.failed(&error),
         }
     }

@@ -6,12 +6,13 @@ use std::path::{Path, PathBuf};
 use crossbeam_channel::Receiver;
 use pentimento_engine::error::{EngineError, Result};
 use pentimento_engine::raster;
-use pentimento_engine::recipe::read_record_file;
+use pentimento_engine::recipe::{encode_png_with_record, read_record_file};
 
 use super::clipboard::Clipboard;
 use super::{Answer, prepare, reveal};
 use crate::studio::document::{mask_of_plane, picture_of_plane, plane_of_picture};
 use crate::studio::feather::feathered;
+use crate::studio::flood::flooded;
 use crate::studio::io_task::{IoReply, IoTask, Saved};
 use crate::studio::tiles::{MAX_SIDE_PX, Plane};
 
@@ -33,6 +34,14 @@ pub(super) fn serve(tasks: &Receiver<IoTask>, answer: &Answer) {
                     }
                 }
                 Err(error) => IoReply::Failed(error),
+            },
+            IoTask::OpenStaged(staged) => IoReply::StagedOpened {
+                pictures: staged
+                    .paths
+                    .into_iter()
+                    .filter_map(|path| open(&path).ok().map(|pixels| (path, pixels)))
+                    .collect(),
+                shown: staged.shown,
             },
             IoTask::LoadMask { path, size_px } => match load_mask(&path, size_px) {
                 Ok(mask) => IoReply::MaskLoaded(mask),
@@ -58,12 +67,27 @@ pub(super) fn serve(tasks: &Receiver<IoTask>, answer: &Answer) {
                 key,
                 plane: feathered(&mask, radius_px),
             },
+            IoTask::Flood { picture, flood } => match flooded(&picture, flood) {
+                Some(area) => IoReply::Flooded {
+                    picture,
+                    area,
+                    erase: flood.erase,
+                },
+                None => continue,
+            },
             IoTask::Chose(chosen) => IoReply::Chose(chosen),
             IoTask::Copy(picture) => clipboard.copy(&picture),
             IoTask::Paste => clipboard.paste(),
-            IoTask::ShowInFolder(path) => match reveal::show_in_folder(&path) {
-                Ok(()) => continue,
-                Err(error) => IoReply::NoFileManager(error.to_string()),
+            IoTask::ShowInFolder(path) => {
+                reveal::show_in_folder(path, answer);
+                continue;
+            }
+            IoTask::ShowFolder(path) => match std::fs::create_dir_all(&path) {
+                Ok(()) => {
+                    reveal::show_in_folder(path, answer);
+                    continue;
+                }
+                Err(error) => IoReply::Failed(EngineError::io(path, "create", &error)),
             },
         };
         // Nobody listens at the program's end; what was accepted is carried out all the same.
@@ -102,6 +126,7 @@ fn load_mask(path: &Path, size_px: [u32; 2]) -> Result<Plane<1>> {
 fn save(path: &Path, pixels: &Saved) -> Result<()> {
     let png = match pixels {
         Saved::Picture(plane) => raster::encode_png(&picture_of_plane(plane))?,
+        Saved::Recorded(plane, record) => encode_png_with_record(&picture_of_plane(plane), record)?,
         Saved::Mask(plane) => raster::encode_png_mask(&mask_of_plane(plane))?,
     };
     write_atomically(path, &png).map_err(|error| EngineError::io(path, "write", &error))

@@ -1,26 +1,45 @@
 //! Shows a file in the system's file manager.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-/// Opens the file manager at `path`: the file selected where the system can, else its folder.
-///
-/// # Errors
-/// The system's, when the file manager's command cannot be started.
-pub(super) fn show_in_folder(path: &Path) -> std::io::Result<()> {
-    let mut command = command(path);
+use super::Answer;
+use crate::studio::io_task::IoReply;
+
+/// Opens the file manager at `path`: the file selected where the system can, else its folder. What
+/// goes wrong is answered when it is known, and so is a file manager that ends with a failure.
+pub(super) fn show_in_folder(path: PathBuf, answer: &Answer) {
+    let answer = answer.clone();
+    let failed = answer.clone();
+    let shown = path.clone();
+    // On the side, so that no dead process stays behind and no slow one holds the files up.
+    let started = std::thread::Builder::new()
+        .name("pentimento-reveal".to_owned())
+        .spawn(move || {
+            if let Err(reason) = run(&mut command(&path)) {
+                answer.send(IoReply::NoFileManager { path, reason });
+            }
+        });
+    if let Err(error) = started {
+        failed.send(IoReply::NoFileManager {
+            path: shown,
+            reason: error.to_string(),
+        });
+    }
+}
+
+fn run(command: &mut Command) -> Result<(), String> {
     command
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::null());
-    let mut child = command.spawn()?;
-    // Waited for on the side, so that no dead process stays behind and no slow one holds us up.
-    std::thread::Builder::new()
-        .name("pentimento-reveal".to_owned())
-        .spawn(move || {
-            let _status_of_no_interest = child.wait().is_ok();
-        })?;
-    Ok(())
+    let name = command.get_program().to_string_lossy().into_owned();
+    match command.status() {
+        // Windows' Explorer ends with 1 even when all is well.
+        Ok(status) if status.success() || cfg!(windows) => Ok(()),
+        Ok(status) => Err(format!("{name}: {status}")),
+        Err(error) => Err(format!("{name}: {error}")),
+    }
 }
 
 #[cfg(target_os = "macos")]

@@ -43,7 +43,7 @@ fn search_ui(ui: &mut Ui, cx: &mut PanelCx<'_>) {
         let response = ui.add(
             TextEdit::singleline(&mut text)
                 .id(search_id())
-                .hint_text(RichText::new(t("gallery-search")).color(palette.faint))
+                .hint_text(RichText::new(t("gallery-search-hint")).color(palette.faint))
                 .desired_width(width)
                 .min_size(vec2(width, size::CONTROL))
                 .align(egui::Align2::LEFT_CENTER),
@@ -107,7 +107,7 @@ fn grid_ui(ui: &mut Ui, cx: &mut PanelCx<'_>) {
         .id_salt("gallery grid")
         .auto_shrink(false)
         .show_rows(ui, side, rows, |ui, shown| {
-            if shown.end == rows {
+            if shown.end == rows && studio.gallery.has_more() {
                 cx.commands.send(GalleryCommand::More);
             }
             for row in shown {

@@ -21,7 +21,7 @@ pub(super) fn generate_ui(ui: &mut Ui, cx: &mut PanelCx<'_>) {
             let cancel = Action::Cancel.info();
             let button = egui::Button::new((
                 egui::Atom::grow(),
-                widgets::icon_text(cancel.icon),
+                widgets::icon_text(icons::ICON_STOP.filled()).size(22.0),
                 egui::Atom::grow(),
             ))
             .min_size(egui::Vec2::splat(size::PRIMARY));
@@ -39,7 +39,7 @@ pub(super) fn generate_ui(ui: &mut Ui, cx: &mut PanelCx<'_>) {
         let label = if busy {
             t("generate-queue")
         } else {
-            match studio.draft.start.mode {
+            match studio.start_mode() {
                 StartMode::New => t("generate-new"),
                 StartMode::Variation => t("generate-variation"),
                 StartMode::Repaint => t("generate-repaint"),

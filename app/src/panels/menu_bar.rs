@@ -71,7 +71,7 @@ fn search_ui(ui: &mut Ui, cx: &mut PanelCx<'_>) {
 fn menu_ui(ui: &mut Ui, menu: Menu, cx: &mut PanelCx<'_>) {
     let button = Button::new(menu.title()).frame_when_inactive(false);
     egui::containers::menu::MenuButton::from_button(button).ui(ui, |ui| {
-        ui.set_min_width(240.0);
+        ui.set_width(300.0);
         ui.spacing_mut().item_spacing.y = 2.0;
         for info in ACTIONS.iter().filter(|info| info.menu == menu) {
             entry_ui(ui, info, cx);

@@ -18,6 +18,7 @@ mod settings;
 mod size;
 mod start;
 mod status;
+mod type_path;
 mod unfinished;
 mod viewer;
 mod welcome;
@@ -95,6 +96,11 @@ pub static PANELS: &[PanelInfo] = &[
         settings::settings_ui,
     ),
     panel("help", Place::Dialog(Overlay::Help), help::help_ui),
+    panel(
+        "type_path",
+        Place::Dialog(Overlay::TypePath),
+        type_path::type_path_ui,
+    ),
     panel("about", Place::Dialog(Overlay::About), about::about_ui),
 ];
 

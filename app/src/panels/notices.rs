@@ -52,6 +52,9 @@ fn words_ui(ui: &mut Ui, cx: &mut PanelCx<'_>, notice: &Notice) {
             .color(theme::palette(ui).muted);
         ui.add(Label::new(details).wrap().selectable(true));
     }
+    if notice.action.is_none() && notice.details.is_empty() {
+        return;
+    }
     ui.horizontal(|ui| {
         if let Some((label, command)) = &notice.action
             && widgets::text_button_ui(ui, label).clicked()

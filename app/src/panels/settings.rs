@@ -83,7 +83,7 @@ fn engine_ui(ui: &mut Ui, settings: &mut Settings) {
                 widgets::number_ui(ui, t("settings-threads"), &mut threads, 1..=256, "");
                 settings.threads = Some(threads as usize);
             }
-            widgets::note_ui(ui, t("settings-next-start"));
+            widgets::note_ui(ui, t("settings-next-job"));
         },
     );
 }
@@ -111,9 +111,7 @@ fn folders_ui(ui: &mut Ui, cx: &mut PanelCx<'_>) {
                     cx.commands.send(Command::Settings(Box::new(settings)));
                 }
             });
-            if let Some(next) = &studio.settings.library_dir
-                && Some(next) != studio.places.library_dir.as_ref()
-            {
+            if let Some(next) = &studio.places.next_library_dir {
                 let text = t_args(
                     "settings-library-next",
                     [("folder", next.display().to_string().into())],

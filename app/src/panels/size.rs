@@ -21,7 +21,7 @@ const ASPECTS: [(&str, [u32; 2]); 5] = [
 /// Draws the size's section.
 pub(super) fn size_ui(ui: &mut Ui, cx: &mut PanelCx<'_>) {
     let studio = cx.studio;
-    if studio.draft.start.mode != StartMode::New {
+    if studio.start_mode() != StartMode::New {
         // The canvas decides the size then.
         return;
     }

@@ -5,8 +5,9 @@ use egui::Ui;
 use pentimento_engine::recipe::MaskedContent;
 
 use super::PanelCx;
+use crate::studio::Studio;
 use crate::studio::draft::{DraftEdit, StartDraft, StartMode};
-use crate::text::t;
+use crate::text::{t, t_args};
 use crate::theme;
 use crate::widgets::{self, ChoiceItem};
 
@@ -51,10 +52,33 @@ pub(super) fn start_ui(ui: &mut Ui, cx: &mut PanelCx<'_>) {
                     repaint_ui(ui, &mut start);
                 }
             }
+            size_note_ui(ui, studio, &start);
         },
     );
     if start != studio.draft.start {
         cx.commands.send(DraftEdit::Start(start));
+    }
+}
+
+/// The picture's size is the result's; says so where the model would not expect it.
+fn size_note_ui(ui: &mut Ui, studio: &Studio, start: &StartDraft) {
+    let sees_all = match start.mode {
+        StartMode::New => false,
+        StartMode::Variation => true,
+        StartMode::Repaint => !start.only_masked,
+    };
+    let (Some(size_px), Some(model)) = (studio.start_size_px(), studio.model()) else {
+        return;
+    };
+    if !sees_all || size_px == model.native_px {
+        return;
+    }
+    let [width, height] = size_px.map(u64::from);
+    let args = [("width", width.into()), ("height", height.into())];
+    widgets::note_ui(ui, t_args("start-size", args));
+    let [native_width, native_height] = model.native_px.map(u64::from);
+    if width * height > 3 * native_width * native_height {
+        widgets::note_ui(ui, t("size-large"));
     }
 }
 

@@ -3,7 +3,6 @@
 use std::path::PathBuf;
 
 use pentimento_engine::client::{Request, SaveTo};
-use pentimento_engine::recipe::{FoundRecord, Recipe};
 
 use super::canvas_command::{CanvasCommand, FileCommand, ViewCommand};
 use super::document::DocumentCommand;
@@ -14,6 +13,7 @@ use super::settings::{Settings, ThemeChoice};
 use super::staging::StagingCommand;
 use super::{Effect, Focus, Overlay, Studio};
 use crate::command::{Action, Command, GalleryCommand};
+use crate::paths::typed_path;
 use crate::text::t;
 
 impl Studio {
@@ -34,6 +34,18 @@ impl Studio {
                 vec![Effect::ForgetUnfinished(key)]
             }
             Command::UseRecipe(found) => self.recall_found(&found),
+            Command::TypedPath(text) => {
+                self.overlay = None;
+                let task = self
+                    .asked
+                    .take()
+                    .map(|ask| ask.with_path(typed_path(&text)));
+                task.map(Effect::Io).into_iter().collect()
+            }
+            Command::RestoreDraft(draft) => {
+                self.draft = *draft;
+                Vec::new()
+            }
             Command::Settings(settings) => self.apply_settings(settings.repaired()),
             Command::AddModelFolder(folder) => self.add_model_folder(folder),
             Command::RemoveModelFolder(folder) => {
@@ -156,41 +168,6 @@ impl Studio {
         }
     }
 
-    /// As [`Self::recall`], and says what could not be taken over.
-    pub(super) fn recall_found(&mut self, found: &FoundRecord) -> Vec<Effect> {
-        let effects = self.recall(found.record.recipe.clone());
-        if !found.notes.is_empty() {
-            self.notices
-                .warning(t("notice-recall-note"), found.notes.join("\n"));
-        }
-        effects
-    }
-
-    /// Every control as a recipe has it; the picture it starts from goes to the canvas.
-    pub(super) fn recall(&mut self, mut recipe: Recipe) -> Vec<Effect> {
-        let start = recipe.start.clone();
-        if let Some((meant, _)) = self.catalog.meant(&recipe.model) {
-            recipe.model.id.clone_from(&meant.id);
-        }
-        let model = recipe.model.id.clone();
-        self.draft
-            .apply(DraftEdit::Recall(Box::new(recipe)), &self.catalog);
-        self.overlay = None;
-        self.settings.open.controls = true;
-        if self.model().is_none() {
-            self.notices.warning(
-                crate::text::t_args("notice-recall-no-model", [("model", model.into())]),
-                t("notice-recall-no-model-hint"),
-            );
-        } else {
-            self.notices.info(t("notice-recalled"));
-        }
-        match start {
-            Some(start) => vec![Effect::Gallery(GalleryRequest::OpenStart(Box::new(start)))],
-            None => Vec::new(),
-        }
-    }
-
     /// Makes a job of the draft.
     fn generate(&mut self) -> Vec<Effect> {
         if self.model().is_none() {
@@ -206,14 +183,15 @@ impl Studio {
             save_to: SaveTo::Library,
             blobs: Vec::new(),
         };
-        let canvas = match self.draft.start.mode {
+        let mode = self.start_mode();
+        let canvas = match mode {
             StartMode::New => None,
             StartMode::Variation | StartMode::Repaint => self.document.canvas(),
         };
         let Some(canvas) = canvas else {
             return vec![Effect::Submit(Box::new(request))];
         };
-        let repaint = self.draft.start.mode == StartMode::Repaint;
+        let repaint = mode == StartMode::Repaint;
         if repaint && !self.has_mask() {
             self.notices
                 .warning(t("notice-no-mask"), t("notice-no-mask-hint"));
@@ -248,13 +226,44 @@ impl Studio {
     }
 
     fn apply_settings(&mut self, settings: Settings) -> Vec<Effect> {
-        let folders_changed = settings.model_folders != self.settings.model_folders;
-        self.settings = settings;
-        if folders_changed {
-            vec![Effect::SetModelFolders(self.model_folders())]
-        } else {
-            Vec::new()
+        let before = std::mem::replace(&mut self.settings, settings);
+        let now = &self.settings;
+        let mut effects = Vec::new();
+        if now.model_folders != before.model_folders {
+            effects.push(Effect::SetModelFolders(self.model_folders()));
         }
+        if now.previews != before.previews {
+            effects.push(Effect::SetPreviews(now.previews));
+        }
+        if now.threads != before.threads {
+            effects.push(Effect::SetThreads(now.threads));
+        }
+        if now.library_dir != before.library_dir {
+            let chosen = now.library_dir.clone();
+            self.places.next_library_dir =
+                chosen.or_else(|| self.places.default_library_dir.clone());
+        }
+        effects
+    }
+
+    /// Moves on to the gallery that was chosen in the settings, once no job refers to pictures of the
+    /// present one. Call once a frame.
+    pub fn library_effects(&mut self) -> Vec<Effect> {
+        if self.jobs.is_busy() {
+            return Vec::new();
+        }
+        let Some(folder) = self.places.next_library_dir.take() else {
+            return Vec::new();
+        };
+        if self.places.library_dir.as_ref() == Some(&folder) {
+            return Vec::new();
+        }
+        self.places.library_dir = Some(folder.clone());
+        self.gallery.forget();
+        vec![
+            Effect::UseLibrary(folder),
+            Effect::Gallery(self.gallery.search()),
+        ]
     }
 
     fn add_model_folder(&mut self, folder: PathBuf) -> Vec<Effect> {
@@ -376,7 +385,7 @@ fn canvas_command(action: Action) -> Option<CanvasCommand> {
 
 fn show(folder: Option<&std::path::Path>) -> Vec<Effect> {
     folder
-        .map(|folder| Effect::Io(IoTask::ShowInFolder(folder.to_path_buf())))
+        .map(|folder| Effect::Io(IoTask::ShowFolder(folder.to_path_buf())))
         .into_iter()
         .collect()
 }

@@ -1,6 +1,6 @@
 //! How the studio carries out canvas commands: each to the part of the state it concerns.
 
-use pentimento_engine::recipe::Dialect;
+use pentimento_engine::recipe::{Dialect, FoundRecord};
 
 use super::canvas_command::{CanvasCommand, FileCommand, ViewCommand};
 use super::document::{DocumentCommand, plane_of_picture};
@@ -8,9 +8,9 @@ use super::draft::StartMode;
 use super::edit::{Canvas, EditKind};
 use super::io_task::{Ask, Chosen, IoReply, IoTask, Saved};
 use super::session::SessionReply;
-use super::staging::Compare;
+use super::staging::{Compare, StagedResult};
 use super::tiles::Plane;
-use super::{Effect, Studio};
+use super::{Effect, Overlay, Studio};
 use crate::command::Command;
 use crate::text::{t, t_args};
 
@@ -35,13 +35,18 @@ impl Studio {
                 Vec::new()
             }
             CanvasCommand::Document(command) => {
-                let paints = changes_mask(&command);
-                self.apply_document(command);
-                if paints {
-                    self.follow_mask();
-                }
+                self.paint(command);
                 Vec::new()
             }
+            CanvasCommand::Flood(flood) => self
+                .document
+                .canvas()
+                .map(|canvas| {
+                    let picture = canvas.picture.clone();
+                    Effect::Io(IoTask::Flood { picture, flood })
+                })
+                .into_iter()
+                .collect(),
             CanvasCommand::Staging(command) => {
                 if let Some(edit) = self.staging.apply(command, &self.tools) {
                     self.document.apply(edit);
@@ -65,6 +70,21 @@ impl Studio {
                 Vec::new()
             }
             CanvasCommand::File(command) => self.apply_file(command),
+        }
+    }
+
+    /// Changes the document, and what the next job does with it.
+    fn paint(&mut self, command: DocumentCommand) {
+        let paints = changes_mask(&command);
+        self.apply_document(command);
+        if paints {
+            self.follow_mask();
+        }
+        if !self.document.is_drawing() {
+            // Fills that were found while a stroke was being drawn.
+            for fill in std::mem::take(&mut self.found_fills) {
+                self.paint(fill);
+            }
         }
     }
 
@@ -120,12 +140,7 @@ impl Studio {
                 pixels: Saved::Mask(canvas.mask.clone()),
                 name: format!("{}-mask", canvas.title),
             })),
-            (FileCommand::SaveCopyDialog, _) => self.shown_picture().map(|(pixels, name)| {
-                IoTask::Ask(Ask::Save {
-                    pixels: Saved::Picture(pixels),
-                    name,
-                })
-            }),
+            (FileCommand::SaveCopyDialog, _) => self.copy_to_save().map(IoTask::Ask),
             (FileCommand::CopyPicture, _) => {
                 self.shown_picture().map(|(pixels, _)| IoTask::Copy(pixels))
             }
@@ -134,15 +149,40 @@ impl Studio {
         task.map(Effect::Io).into_iter().collect()
     }
 
+    /// The result that the canvas shows.
+    fn shown_result(&self) -> Option<&StagedResult> {
+        let shows_before =
+            self.staging.compare() == Compare::Before && self.document.canvas().is_some();
+        self.staging.current().filter(|_| !shows_before)
+    }
+
     /// What the canvas shows, and its name: the staged result, else the document's picture.
     fn shown_picture(&self) -> Option<(Plane<4>, String)> {
-        let canvas = self.document.canvas();
-        match self.staging.current() {
-            Some(result) if self.staging.compare() != Compare::Before || canvas.is_none() => {
-                Some((result.pixels.clone(), result.title()))
+        match self.shown_result() {
+            Some(result) => Some((result.pixels.clone(), result.title())),
+            None => {
+                let canvas = self.document.canvas()?;
+                Some((canvas.picture.clone(), canvas.title.clone()))
             }
-            _ => canvas.map(|canvas| (canvas.picture.clone(), canvas.title.clone())),
         }
+    }
+
+    /// The dialog for a copy of what the canvas shows: of a result the file itself, since its recipe
+    /// is in there.
+    fn copy_to_save(&self) -> Option<Ask> {
+        if let Some(result) = self.shown_result() {
+            let pixels = || result.pixels.clone();
+            return Some(match &result.unsaved {
+                None => Ask::CopyFile(result.path.clone()),
+                Some(record) => Ask::Save {
+                    pixels: Saved::Recorded(pixels(), record.clone()),
+                    name: record.recipe.prompt.clone(),
+                },
+            });
+        }
+        let (pixels, name) = self.shown_picture()?;
+        let pixels = Saved::Picture(pixels);
+        Some(Ask::Save { pixels, name })
     }
 
     /// Takes an answer of the file threads.
@@ -153,6 +193,10 @@ impl Studio {
                 pixels,
                 record,
             } => {
+                let ours = |found: &FoundRecord| found.dialect == Dialect::Pentimento;
+                if let Some(found) = record.as_deref().filter(|found| ours(found)) {
+                    return self.reopen(path, pixels, found);
+                }
                 let name = path.file_stem().unwrap_or_default().to_string_lossy();
                 self.open_canvas(EditKind::Open, Canvas::new(name, pixels));
                 if let Some(record) = record {
@@ -167,17 +211,45 @@ impl Studio {
                         .with_action(headline, t("use-recipe"), Command::UseRecipe(record));
                 }
             }
+            IoReply::StagedOpened { pictures, shown } => {
+                // What came meanwhile is newer.
+                if self.staging.is_empty() {
+                    self.staging.restore(pictures, shown);
+                }
+            }
             IoReply::Pasted(pixels) => {
                 self.open_canvas(EditKind::Paste, Canvas::new(t("pasted-picture"), pixels));
             }
-            IoReply::MaskLoaded(mask) => self.document.apply(DocumentCommand::LoadMask(mask)),
+            IoReply::MaskLoaded(mask) => self.paint(DocumentCommand::LoadMask(mask)),
+            IoReply::Flooded {
+                picture,
+                area,
+                erase,
+            } => {
+                let fill = DocumentCommand::FillArea {
+                    picture,
+                    area,
+                    erase,
+                };
+                if self.document.is_drawing() {
+                    self.found_fills.push(fill);
+                } else {
+                    self.paint(fill);
+                }
+            }
             IoReply::Feathered { key, plane } => self.on_feather(key, Some(plane)),
             IoReply::Prepared(request) => return vec![Effect::Submit(request)],
             IoReply::Chose(Chosen::ModelFolder(folder)) => {
                 return self.apply(Command::AddModelFolder(folder));
             }
             IoReply::Chose(Chosen::LibraryFolder(folder)) => {
-                self.settings.library_dir = Some(folder);
+                let mut settings = self.settings.clone();
+                settings.library_dir = Some(folder);
+                return self.apply(Command::Settings(Box::new(settings)));
+            }
+            IoReply::NoDialog(ask) => {
+                self.asked = Some(ask);
+                self.overlay = Some(Overlay::TypePath);
             }
             reply => self.tell(reply),
         }
@@ -201,22 +273,28 @@ impl Studio {
                 );
             }
             IoReply::NoClipboard(why) => notices.failure(t("notice-no-clipboard"), "", why),
-            IoReply::NoFileManager(why) => {
-                notices.failure(t("notice-no-file-manager"), "", why);
-            }
+            IoReply::NoFileManager { path, reason } => notices.failure(
+                t("notice-no-file-manager"),
+                t("notice-no-file-manager-hint"),
+                format!("{}\n{reason}", path.display()),
+            ),
             IoReply::Failed(error) => notices.error(&error),
             IoReply::Busy => notices.warning(t("notice-busy"), t("notice-busy-hint")),
             IoReply::Opened { .. }
+            | IoReply::StagedOpened { .. }
             | IoReply::Pasted(_)
             | IoReply::MaskLoaded(_)
             | IoReply::Prepared(_)
             | IoReply::Feathered { .. }
+            | IoReply::Flooded { .. }
+            | IoReply::NoDialog(_)
             | IoReply::Chose(_) => {}
         }
     }
 
     /// A new document, which the next job starts from.
     pub(super) fn open_canvas(&mut self, kind: EditKind, canvas: Canvas) {
+        self.overlay = None;
         self.apply_document(DocumentCommand::Open {
             kind,
             canvas: Box::new(canvas),
@@ -231,7 +309,7 @@ fn changes_mask(command: &DocumentCommand) -> bool {
         command,
         DocumentCommand::EndStroke
             | DocumentCommand::FillOutline { .. }
-            | DocumentCommand::Flood(_)
+            | DocumentCommand::FillArea { .. }
             | DocumentCommand::InvertMask
             | DocumentCommand::ClearMask
             | DocumentCommand::SelectAll

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use pentimento_engine::raster::Picture;
 
 use super::document::DocumentCommand;
+use super::flood::Flood;
 use super::staging::StagingCommand;
 use super::tool_settings::ToolSettings;
 
@@ -21,6 +22,8 @@ pub enum CanvasCommand {
     },
     /// Change picture or mask.
     Document(DocumentCommand),
+    /// Mask or unmask an area of similar colours. It is found off the interface's thread.
+    Flood(Flood),
     /// Look at, accept or discard results.
     Staging(StagingCommand),
     /// Choose the tool of this id.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use pentimento_engine::raster::{Mask, Picture};
 
 use super::edit::{Canvas, Change, Edit, EditKind, Patch, PatchContent, TileChange};
-use super::flood::{Flood, flood_fill};
+use super::flood::paint_area;
 use super::geometry::ImagePoint;
 use super::history::History;
 use super::mask;
@@ -42,8 +42,15 @@ pub enum DocumentCommand {
         /// Takes the mask away.
         erase: bool,
     },
-    /// Masks or unmasks an area of similar colours.
-    Flood(Flood),
+    /// Masks or unmasks an area that was found in this picture; ignored when another one is open.
+    FillArea {
+        /// Where the area was found.
+        picture: Plane<4>,
+        /// 255 inside.
+        area: Plane<1>,
+        /// Takes the mask away.
+        erase: bool,
+    },
     /// Swaps masked and unmasked.
     InvertMask,
     /// Unmasks everything.
@@ -179,8 +186,16 @@ impl Document {
             } => self.change_mask(kind, |canvas| {
                 fill_outline(&mut canvas.mask, &outline, erase)
             }),
-            DocumentCommand::Flood(flood) => self.change_mask(EditKind::Fill, |canvas| {
-                flood_fill(&canvas.picture, &mut canvas.mask, flood)
+            DocumentCommand::FillArea {
+                picture,
+                area,
+                erase,
+            } => self.change_mask(EditKind::Fill, |canvas| {
+                if canvas.picture.is_same(&picture) {
+                    paint_area(&mut canvas.mask, &area, erase)
+                } else {
+                    Vec::new()
+                }
             }),
             DocumentCommand::InvertMask => {
                 self.change_mask(EditKind::InvertMask, |canvas| {

@@ -1,6 +1,7 @@
 //! Random edits, undone and redone: undoing all is the start, redoing all is the end.
 
 use super::*;
+use crate::studio::flood::{Flood, flooded};
 use crate::studio::region::rectangle_outline;
 use crate::studio::session::condense;
 
@@ -71,12 +72,24 @@ fn random_edit(document: &mut Document, dice: &mut Dice) {
                 erase,
             });
         }
-        6 => document.apply(DocumentCommand::Flood(Flood {
-            seed_px: [dice.roll(700) as u32, dice.roll(500) as u32],
-            tolerance: dice.roll(60) as u8,
-            connected: dice.roll(2) == 0,
-            erase,
-        })),
+        6 => {
+            let flood = Flood {
+                seed_px: [dice.roll(700) as u32, dice.roll(500) as u32],
+                tolerance: dice.roll(60) as u8,
+                connected: dice.roll(2) == 0,
+                erase,
+            };
+            let picture = document.canvas().map(|canvas| canvas.picture.clone());
+            if let Some(picture) = picture
+                && let Some(area) = flooded(&picture, flood)
+            {
+                document.apply(DocumentCommand::FillArea {
+                    picture,
+                    area,
+                    erase,
+                });
+            }
+        }
         7 => document.apply(DocumentCommand::InvertMask),
         8 => document.apply(if erase {
             DocumentCommand::SelectAll

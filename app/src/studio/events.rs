@@ -98,6 +98,17 @@ impl Studio {
                 record,
                 image,
             } => return self.on_picture(job, picture, path, *record, &image),
+            Event::ImageUnsaved {
+                job,
+                picture,
+                record,
+                image,
+            } => {
+                self.preview = None;
+                self.draft.seed.last = Some(record.recipe.seed);
+                // Its only copy: from the canvas it can be saved elsewhere.
+                self.staging.push_unsaved(job, picture, record, &image);
+            }
             Event::Finished { job } => self.on_end(job),
             Event::Cancelled { job } => {
                 self.on_end(job);
@@ -208,7 +219,10 @@ impl Studio {
                 } else {
                     Vec::new()
                 };
-                self.gallery.record = Some((id, record));
+                // A late answer about another picture must not push out the one that is shown.
+                if self.gallery.selected.as_ref() == Some(&id) {
+                    self.gallery.record = Some((id, record));
+                }
                 effects
             }
             None => {
@@ -236,7 +250,6 @@ impl Studio {
                 pixels,
                 purpose: OpenFor::Canvas,
             } => {
-                self.overlay = None;
                 self.open_canvas(EditKind::Open, Canvas::new(name, pixels));
             }
             GalleryReply::Opened {
@@ -252,8 +265,10 @@ impl Studio {
                 }
                 // Opening a picture chooses what to do with it; here the recipe has chosen.
                 self.draft.start = start;
+                self.stage_reopened();
             }
             GalleryReply::Failed { error, listing } => {
+                self.keep_reopened();
                 self.notices.error(&error);
                 if listing {
                     self.gallery.waiting = false;

@@ -3,7 +3,7 @@
 use super::edit::{Recorder, TileChange};
 use super::geometry::PixelRect;
 use super::stroke::compose;
-use super::tiles::{Plane, TILE_PX};
+use super::tiles::{Plane, TILE_PX, Tile};
 
 /// How a flood fill spreads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,13 +44,13 @@ impl Reached {
     }
 }
 
-/// Adds the similar area of `picture` to `mask` (of the same size) or takes it away, and returns
-/// the changed tiles. A seed outside fills nothing.
-pub fn flood_fill(picture: &Plane<4>, mask: &mut Plane<1>, flood: Flood) -> Vec<TileChange<1>> {
+/// The area of `picture` that a flood fill reaches: 255 there, 0 elsewhere. `None` for a seed outside.
+/// Takes time in proportion to the picture, so not for the interface's thread.
+pub fn flooded(picture: &Plane<4>, flood: Flood) -> Option<Plane<1>> {
     let [width, height] = picture.size_px();
     let [seed_x, seed_y] = flood.seed_px;
-    if seed_x >= width || seed_y >= height || mask.size_px() != picture.size_px() {
-        return Vec::new();
+    if seed_x >= width || seed_y >= height {
+        return None;
     }
     let seed = picture.pixel(seed_x, seed_y);
     let similar = |pixel: [u8; 4]| {
@@ -62,18 +62,51 @@ pub fn flood_fill(picture: &Plane<4>, mask: &mut Plane<1>, flood: Flood) -> Vec<
     let reached = flood
         .connected
         .then(|| spread(picture, flood.seed_px, similar));
-
-    let mut recorder = Recorder::default();
-    let full = if flood.erase { [0] } else { [255] };
-    for index in 0..mask.tiles().len() {
-        let rect = mask.tile_rect(index);
-        let settled = mask.tiles()[index].flat_value() == Some(full);
+    let mut area = Plane::flat([width, height], [0]);
+    for index in 0..area.tiles().len() {
+        let rect = area.tile_rect(index);
         let chosen = |x: u32, y: u32| match &reached {
             Some(reached) => reached.get(x, y),
             None => similar(picture.pixel(x, y)),
         };
-        if !settled && any_in(&rect, chosen) {
-            paint_tile(mask, &mut recorder, index, flood.erase, chosen);
+        if any_in(&rect, chosen)
+            && let Some(tile) = area.tile_mut(index)
+        {
+            let pixels = tile.pixels_mut();
+            for y in rect.y0..rect.y1 {
+                for x in rect.x0..rect.x1 {
+                    let at = ((y - rect.y0) * TILE_PX + x - rect.x0) as usize;
+                    pixels[at] = if chosen(x, y) { 255 } else { 0 };
+                }
+            }
+            area.flatten_tile(index);
+        }
+    }
+    Some(area)
+}
+
+/// Adds an area to a mask of the same size or takes it away, and returns the changed tiles.
+pub fn paint_area(mask: &mut Plane<1>, area: &Plane<1>, erase: bool) -> Vec<TileChange<1>> {
+    if mask.size_px() != area.size_px() {
+        return Vec::new();
+    }
+    let full = if erase { [0] } else { [255] };
+    let mut recorder = Recorder::default();
+    for (index, cover) in area.tiles().iter().enumerate() {
+        let settled = mask.tiles()[index].flat_value() == Some(full);
+        if settled || cover.flat_value() == Some([0]) {
+            continue;
+        }
+        let Some(tile) = recorder.touch(mask, index) else {
+            continue;
+        };
+        match cover.pixels() {
+            None => *tile = Tile::flat(full),
+            Some(cover) => {
+                for (value, &cover) in tile.pixels_mut().iter_mut().zip(cover) {
+                    compose(value, cover, erase);
+                }
+            }
         }
     }
     recorder.finish(mask)
@@ -81,28 +114,6 @@ pub fn flood_fill(picture: &Plane<4>, mask: &mut Plane<1>, flood: Flood) -> Vec<
 
 fn any_in(rect: &PixelRect, chosen: impl Fn(u32, u32) -> bool) -> bool {
     (rect.y0..rect.y1).any(|y| (rect.x0..rect.x1).any(|x| chosen(x, y)))
-}
-
-fn paint_tile(
-    mask: &mut Plane<1>,
-    recorder: &mut Recorder<1>,
-    index: usize,
-    erase: bool,
-    chosen: impl Fn(u32, u32) -> bool,
-) {
-    let rect = mask.tile_rect(index);
-    let Some(tile) = recorder.touch(mask, index) else {
-        return;
-    };
-    let pixels = tile.pixels_mut();
-    for y in rect.y0..rect.y1 {
-        for x in rect.x0..rect.x1 {
-            if chosen(x, y) {
-                let at = ((y - rect.y0) * TILE_PX + x - rect.x0) as usize;
-                compose(&mut pixels[at], 255, erase);
-            }
-        }
-    }
 }
 
 /// The area connected with the seed over the four sides of pixels, span by span (Heckbert, “A seed
@@ -163,6 +174,11 @@ mod tests {
         Plane::from_bytes(size, &bytes).expect("fits")
     }
 
+    fn fill(picture: &Plane<4>, mask: &mut Plane<1>, flood: Flood) {
+        let area = flooded(picture, flood).expect("the seed is inside");
+        paint_area(mask, &area, flood.erase);
+    }
+
     fn area(mask: &Plane<1>) -> usize {
         mask.to_bytes()
             .iter()
@@ -180,13 +196,13 @@ mod tests {
             connected: true,
             erase: false,
         };
-        flood_fill(&picture, &mut mask, flood);
+        fill(&picture, &mut mask, flood);
         assert_eq!(area(&mask), 60 * 60);
         flood.connected = false;
-        flood_fill(&picture, &mut mask, flood);
+        fill(&picture, &mut mask, flood);
         assert_eq!(area(&mask), 60 * 60 + 30 * 30);
         flood.erase = true;
-        flood_fill(&picture, &mut mask, flood);
+        fill(&picture, &mut mask, flood);
         assert_eq!(area(&mask), 0);
     }
 
@@ -200,12 +216,12 @@ mod tests {
             connected: true,
             erase: false,
         };
-        flood_fill(&picture, &mut mask, flood);
+        fill(&picture, &mut mask, flood);
         assert_eq!(area(&mask), 300, "one column");
         flood.tolerance = 4;
-        flood_fill(&picture, &mut mask, flood);
+        fill(&picture, &mut mask, flood);
         assert_eq!(area(&mask), 300 * 300 - 60 * 60 - 30 * 30);
         flood.seed_px = [300, 0];
-        assert!(flood_fill(&picture, &mut mask, flood).is_empty());
+        assert!(flooded(&picture, flood).is_none());
     }
 }

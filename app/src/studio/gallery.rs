@@ -81,6 +81,15 @@ pub enum OpenFor {
 }
 
 impl Gallery {
+    /// Another gallery is opened: nothing of this one is shown any more. The search stays.
+    pub fn forget(&mut self) {
+        *self = Self {
+            query: std::mem::take(&mut self.query),
+            serial: self.serial,
+            ..Self::default()
+        };
+    }
+
     /// Asks for the first page anew.
     pub fn search(&mut self) -> GalleryRequest {
         self.serial += 1;
@@ -93,9 +102,14 @@ impl Gallery {
         }
     }
 
+    /// Whether there is a next page to ask for and none is awaited.
+    pub fn has_more(&self) -> bool {
+        (self.entries.len() as u64) < self.total && !self.waiting
+    }
+
     /// Asks for the next page, if there is one and none is awaited.
     pub fn more(&mut self) -> Option<GalleryRequest> {
-        if self.entries.len() as u64 >= self.total || self.waiting {
+        if !self.has_more() {
             return None;
         }
         self.waiting = true;

@@ -5,9 +5,11 @@ use std::path::PathBuf;
 
 use pentimento_engine::client::Request;
 use pentimento_engine::error::EngineError;
-use pentimento_engine::recipe::FoundRecord;
+use pentimento_engine::recipe::{FoundRecord, Record};
 
 use super::draft::StartDraft;
+use super::flood::Flood;
+use super::staging::StagedFiles;
 use super::tiles::Plane;
 
 /// A job whose start picture must be encoded before it can be queued.
@@ -28,6 +30,8 @@ pub struct Prepare {
 pub enum Saved {
     /// A picture.
     Picture(Plane<4>),
+    /// A picture with what made it.
+    Recorded(Plane<4>, Box<Record>),
     /// A mask, as a grey picture.
     Mask(Plane<1>),
 }
@@ -64,6 +68,8 @@ pub enum IoTask {
     Ask(Ask),
     /// Read a picture and open it.
     Open(PathBuf),
+    /// Read the results that were staged when the program last ended.
+    OpenStaged(StagedFiles),
     /// Read a mask for a document of this size.
     LoadMask {
         /// The file.
@@ -84,6 +90,8 @@ pub enum IoTask {
     Paste,
     /// Show a file in the system's file manager.
     ShowInFolder(PathBuf),
+    /// Make this folder if it is missing, and show it.
+    ShowFolder(PathBuf),
     /// Copy a file, whole or not at all.
     CopyFile {
         /// The file.
@@ -101,6 +109,13 @@ pub enum IoTask {
         mask: Plane<1>,
         /// The blur's radius in pixels.
         radius_px: u32,
+    },
+    /// Find the area of a picture that a fill reaches.
+    Flood {
+        /// The canvas's picture.
+        picture: Plane<4>,
+        /// How the fill spreads.
+        flood: Flood,
     },
     /// Pass on what a dialog chose.
     Chose(Chosen),
@@ -127,6 +142,13 @@ pub enum IoReply {
         /// What made it, if it tells.
         record: Option<Box<FoundRecord>>,
     },
+    /// The results that were staged; those that are gone are left out.
+    StagedOpened {
+        /// Files and pixels, in order.
+        pictures: Vec<(PathBuf, Plane<4>)>,
+        /// Which was shown.
+        shown: usize,
+    },
     /// A mask was read.
     MaskLoaded(Plane<1>),
     /// A file was written.
@@ -139,14 +161,30 @@ pub enum IoReply {
     NothingToPaste,
     /// The clipboard cannot be reached.
     NoClipboard(String),
-    /// The file manager cannot be started.
-    NoFileManager(String),
+    /// No file manager shows this file or folder.
+    NoFileManager {
+        /// What was to be shown.
+        path: PathBuf,
+        /// Why.
+        reason: String,
+    },
+    /// The system shows no dialog: the path must be asked for otherwise.
+    NoDialog(Ask),
     /// A mask was blurred.
     Feathered {
         /// As it was asked for.
         key: u64,
         /// The blurred mask.
         plane: Plane<1>,
+    },
+    /// The area that a fill reaches.
+    Flooded {
+        /// As it was asked for.
+        picture: Plane<4>,
+        /// 255 inside.
+        area: Plane<1>,
+        /// Whether the fill takes the mask away.
+        erase: bool,
     },
     /// A job is ready to be queued.
     Prepared(Box<Request>),

@@ -2,6 +2,7 @@
 //! says, as [`Effect`]s, what is wanted from the world outside.
 
 mod apply;
+pub mod ask;
 pub mod canvas_apply;
 pub mod canvas_command;
 pub mod document;
@@ -18,6 +19,7 @@ pub mod jobs;
 pub mod mask;
 pub mod notices;
 pub mod prompts_read;
+pub mod recall;
 pub mod region;
 pub mod session;
 pub mod settings;
@@ -40,13 +42,14 @@ use crate::command::Command;
 use canvas_apply::ViewRequest;
 use canvas_command::CanvasCommand;
 use document::{Document, DocumentCommand};
-use draft::Draft;
+use draft::{Draft, StartMode};
 use feather::FeatherPreview;
 use gallery::{Gallery, GalleryRequest};
-use io_task::IoTask;
+use io_task::{Ask, IoTask};
 use jobs::Jobs;
 use notices::Notices;
 use prompts_read::PromptsRead;
+use recall::Reopened;
 use settings::Settings;
 use staging::Staging;
 use tool_settings::ToolSettings;
@@ -66,6 +69,10 @@ pub struct Studio {
     pub preview: Option<Preview>,
     /// The canvas's picture and mask.
     pub document: Document,
+    /// Fills that wait until the stroke that is being drawn ends.
+    pub found_fills: Vec<DocumentCommand>,
+    /// A picture that was opened and waits for the one it started from.
+    pub reopened: Option<Reopened>,
     /// Results waiting to be accepted.
     pub staging: Staging,
     /// The canvas tools.
@@ -82,6 +89,8 @@ pub struct Studio {
     pub notices: Notices,
     /// The dialog that is open.
     pub overlay: Option<Overlay>,
+    /// What [`Overlay::TypePath`] asks for.
+    pub asked: Option<Ask>,
     /// Jobs of an earlier run that did not end.
     pub unfinished: Vec<UnfinishedJob>,
     /// Folders of this run.
@@ -93,6 +102,10 @@ pub struct Studio {
 pub struct Places {
     /// The gallery's root.
     pub library_dir: Option<PathBuf>,
+    /// The gallery's root where the settings name none.
+    pub default_library_dir: Option<PathBuf>,
+    /// The gallery's root as soon as no job needs the present one any more.
+    pub next_library_dir: Option<PathBuf>,
     /// The folder that is always searched for models.
     pub models_dir: Option<PathBuf>,
 }
@@ -110,6 +123,8 @@ pub enum Overlay {
     About,
     /// The selected picture in large, its recipe beside it.
     Viewer,
+    /// A path, where the system has no file dialog.
+    TypePath,
 }
 
 /// What a command wants from the world outside: carried out by `app`, off the interface thread
@@ -131,6 +146,12 @@ pub enum Effect {
     WarmUp(String),
     /// Search these folders for models.
     SetModelFolders(Vec<PathBuf>),
+    /// Draw previews or not.
+    SetPreviews(bool),
+    /// Compute with so many threads; `None`: one a core.
+    SetThreads(Option<usize>),
+    /// Save to this gallery and show it.
+    UseLibrary(PathBuf),
     /// Drop a job from the journal.
     ForgetUnfinished(String),
     /// Something for the gallery's worker.
@@ -168,6 +189,27 @@ impl Studio {
     /// Whether the canvas shows a picture: the document's or a staged result.
     pub fn has_picture(&self) -> bool {
         self.document.canvas().is_some() || !self.staging.is_empty()
+    }
+
+    /// What the next job does with the canvas: nothing while there is no picture, whatever was chosen
+    /// for the last one.
+    pub fn start_mode(&self) -> StartMode {
+        if self.has_picture() {
+            self.draft.start.mode
+        } else {
+            StartMode::New
+        }
+    }
+
+    /// `[width, height]` in pixels of what a job would start from.
+    pub fn start_size_px(&self) -> Option<[u32; 2]> {
+        let canvas = self.document.canvas().map(edit::Canvas::size_px);
+        canvas.or_else(|| Some(self.staging.current()?.pixels.size_px()))
+    }
+
+    /// Whether the canvas shows anything that can be zoomed: a picture, a result, or a preview.
+    pub fn shows_picture(&self) -> bool {
+        self.has_picture() || self.preview.is_some()
     }
 
     /// Whether the canvas is empty and nothing is being made that would fill it.

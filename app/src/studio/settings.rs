@@ -28,11 +28,11 @@ pub struct Settings {
     pub theme: ThemeChoice,
     /// Interface scale in percent of the system's own, one of [`SCALES_PERCENT`].
     pub scale_percent: u32,
-    /// Whether pictures are shown as they form. The engine reads it at start.
+    /// Whether pictures are shown as they form.
     pub previews: bool,
-    /// Compute threads; `None`: one a core. The engine reads it at start.
+    /// Compute threads; `None`: one a core.
     pub threads: Option<usize>,
-    /// The gallery's folder; `None`: the pictures folder. The engine reads it at start.
+    /// The gallery's folder; `None`: the one the program was started with.
     pub library_dir: Option<PathBuf>,
     /// Folders searched for models beside the default one.
     pub model_folders: Vec<PathBuf>,

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use pentimento_engine::event::JobId;
 use pentimento_engine::raster::Picture;
+use pentimento_engine::recipe::Record;
+use serde::{Deserialize, Serialize};
 
 use super::document::{DocumentCommand, plane_of_picture};
 use super::tiles::Plane;
@@ -19,10 +21,12 @@ pub struct StagedResult {
     pub job: JobId,
     /// Number in the job's batch, from 0.
     pub picture: u32,
-    /// Its file in the gallery.
+    /// Its file in the gallery; empty where it could not be saved.
     pub path: PathBuf,
     /// The pixels.
     pub pixels: Plane<4>,
+    /// What made it, where it could not be saved.
+    pub unsaved: Option<Box<Record>>,
 }
 
 impl StagedResult {
@@ -64,6 +68,33 @@ pub enum StagingCommand {
     Compare(Compare),
     /// Move the split line, 0 (left edge) to 1.
     SplitAt(f32),
+}
+
+/// Which results are staged, to find them again in the gallery at the next start.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct StagedFiles {
+    /// Their files, in order.
+    pub paths: Vec<PathBuf>,
+    /// Which of them is shown, from 0.
+    pub shown: usize,
+}
+
+impl StagedFiles {
+    /// What is staged.
+    pub fn of(staging: &Staging) -> Self {
+        let paths = staging.results.iter().map(|result| result.path.clone());
+        Self {
+            paths: paths.collect(),
+            shown: staging.current,
+        }
+    }
+
+    /// Whether exactly these are staged.
+    pub fn are_of(&self, staging: &Staging) -> bool {
+        let staged = staging.results.iter().map(|result| &result.path);
+        self.paths.iter().eq(staged) && self.shown == staging.current
+    }
 }
 
 /// The staged results.
@@ -121,6 +152,22 @@ impl Staging {
     /// gallery. A picture of the same job joins the others, and is shown only if the artist was
     /// looking at the newest.
     pub fn push(&mut self, job: JobId, picture: u32, path: PathBuf, image: &Picture) {
+        self.stage(job, picture, path, image, None);
+    }
+
+    /// As [`Self::push`], for a picture that could not be saved.
+    pub fn push_unsaved(&mut self, job: JobId, picture: u32, record: Box<Record>, image: &Picture) {
+        self.stage(job, picture, PathBuf::new(), image, Some(record));
+    }
+
+    fn stage(
+        &mut self,
+        job: JobId,
+        picture: u32,
+        path: PathBuf,
+        image: &Picture,
+        unsaved: Option<Box<Record>>,
+    ) {
         let Some(pixels) = plane_of_picture(image) else {
             return;
         };
@@ -134,6 +181,7 @@ impl Staging {
             picture,
             path,
             pixels,
+            unsaved,
         });
         if self.results.len() > MAX_RESULTS {
             self.results.remove(0);
@@ -145,6 +193,27 @@ impl Staging {
         if follows {
             self.current = self.results.len() - 1;
         }
+    }
+
+    /// Stages pictures of an earlier run and shows one of them.
+    pub fn restore(&mut self, pictures: Vec<(PathBuf, Plane<4>)>, shown: usize) {
+        let results: Vec<StagedResult> = pictures
+            .into_iter()
+            .zip(0..)
+            .map(|((path, pixels), picture)| StagedResult {
+                // No job of this run: the engine counts from 1.
+                job: JobId(0),
+                picture,
+                path,
+                pixels,
+                unsaved: None,
+            })
+            .collect();
+        *self = Self {
+            current: shown.min(results.len().saturating_sub(1)),
+            results,
+            ..Self::default()
+        };
     }
 
     /// Carries a command out; an accepted result comes back as the edit that makes it the

@@ -48,6 +48,8 @@ pub mod size {
     pub const TOP_BAR: f32 = 40.0;
     /// Height of the bar below.
     pub const STATUS_BAR: f32 = 32.0;
+    /// Height of the bar of staged results.
+    pub const STAGING_BAR: f32 = 44.0;
     /// Width of a dialog.
     pub const DIALOG: f32 = 560.0;
     /// Width of a notice.

@@ -24,7 +24,8 @@ impl Library {
         Ok(self.root().join("blobs").join(format!("{sha256}.png")))
     }
 
-    /// Keeps a blob. One that is there already is left as it is, unless it was damaged.
+    /// Keeps a blob. One that is there already is left as it is, unless it was damaged; its time
+    /// tells when it was used last.
     ///
     /// # Errors
     /// `InvalidRequest` when the hash is not the content's, `Io` when it cannot be written.
@@ -37,8 +38,15 @@ impl Library {
         }
         let path = self.blob_path(&blob.sha256)?;
         create_folder(&self.root().join("blobs"))?;
-        if !write_new(&path, &blob.png)? && self.get_blob(&blob.sha256).is_err() {
+        if write_new(&path, &blob.png)? {
+            return Ok(path);
+        }
+        if self.get_blob(&blob.sha256).is_err() {
             super::files::write_replacing(&path, &blob.png)?;
+        } else if let Ok(file) = std::fs::File::options().append(true).open(&path) {
+            // Where the time cannot be set, the blob may be swept a month early: a job that waits
+            // so long brings its start picture along all the same.
+            let _kept_its_time = file.set_modified(std::time::SystemTime::now()).is_err();
         }
         Ok(path)
     }

@@ -20,6 +20,7 @@ mod index;
 mod save;
 mod scan;
 mod stars;
+mod sweep;
 #[cfg(test)]
 mod tests;
 mod thumbnails;

@@ -108,6 +108,38 @@ fn stars_delete_and_restore() {
 }
 
 #[test]
+fn purging_takes_the_start_pictures_that_nothing_else_needs() {
+    let folder = tempfile::tempdir().unwrap();
+    let library = Library::open(folder.path()).unwrap();
+    let keep = |shade: u8| {
+        let blob = Blob::from_picture(&picture(shade)).unwrap();
+        library.put_blob(&blob).unwrap();
+        blob.sha256
+    };
+    let (own, shared, unrelated) = (keep(1), keep(2), keep(3));
+    let save = |prompt: &str, start: &str| {
+        let mut record = record(prompt, 1, MADE_MS);
+        record.recipe.start = Some(crate::recipe::Start {
+            picture: start.to_owned(),
+            strength: 0.5,
+            inpaint: None,
+        });
+        library.save_picture(&picture(9), &record).unwrap()
+    };
+    let gone = [save("one", &own), save("two", &shared)];
+    let kept = save("three", &shared);
+    library.delete(&gone).unwrap();
+    let is_there = |hash: &str| library.blob_path(hash).unwrap().exists();
+    assert_eq!(library.purge_trash(Duration::from_secs(60)).unwrap(), 0);
+    assert!(is_there(&own), "it can still be restored");
+    assert_eq!(library.purge_trash(Duration::ZERO).unwrap(), 1);
+    assert!(!is_there(&own) && is_there(&shared) && is_there(&unrelated));
+    let token = library.delete(&[kept]).unwrap();
+    library.restore(&token).unwrap();
+    assert!(is_there(&shared));
+}
+
+#[test]
 fn paths_outside_are_refused() {
     let folder = tempfile::tempdir().unwrap();
     let library = Library::open(folder.path().join("in")).unwrap();

@@ -1,5 +1,6 @@
 //! Deleting with a way back: pictures move into `.trash/` and stay there until they are purged.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
@@ -8,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::date::unix_ms;
 use super::files::{create_folder, move_to_free_name, sync_parent};
+use super::sweep::blobs_of;
 use super::{Library, scan};
 use crate::error::{EngineError, Result};
 
@@ -73,13 +75,15 @@ impl Library {
         Ok(restored)
     }
 
-    /// Removes for good what was deleted longer than `older_than` ago. Returns how many deletions.
+    /// Removes for good what was deleted longer than `older_than` ago, with the start pictures and
+    /// masks that only it needed. Returns how many deletions.
     ///
     /// # Errors
     /// `Io` when the trash cannot be emptied.
     pub fn purge_trash(&self, older_than: Duration) -> Result<usize> {
         let limit = unix_ms(SystemTime::now()).saturating_sub(older_than.as_millis() as u64);
         let mut purged = 0;
+        let mut blobs = BTreeSet::new();
         for entry in fs::read_dir(self.root().join(".trash"))
             .into_iter()
             .flatten()
@@ -90,11 +94,13 @@ impl Library {
                 .to_str()
                 .and_then(|name| name.split('-').next()?.parse::<u64>().ok());
             if deleted_ms.is_some_and(|deleted| deleted <= limit) {
+                blobs.extend(blobs_of(&entry.path()));
                 fs::remove_dir_all(entry.path())
                     .map_err(|error| EngineError::io(entry.path(), "remove", &error))?;
                 purged += 1;
             }
         }
+        self.sweep_blobs(&blobs, older_than)?;
         Ok(purged)
     }
 

@@ -1,7 +1,5 @@
 //! Opening pictures that anybody may have made: format by content, limits before memory, EXIF
-//! orientation applied, everything converted to 8-bit RGBA.
-//!
-//! Colour profiles are not applied: numbers are taken as sRGB.
+//! orientation applied, colours brought to sRGB, everything converted to 8-bit RGBA.
 
 use std::io::{Cursor, Read};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -13,6 +11,7 @@ use image::codecs::webp::WebPDecoder;
 use image::{DynamicImage, ImageDecoder, ImageResult, Limits};
 
 use super::header::{Format, inspect};
+use super::profile::to_srgb;
 use super::{Mask, Picture};
 use crate::error::{EngineError, Result};
 
@@ -61,8 +60,8 @@ pub fn read_picture_file(path: &Path) -> Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Opens a PNG, JPEG or WebP file as it is meant to be seen: EXIF orientation applied, 8 bits a
-/// channel, alpha kept. See [`decode_picture`].
+/// Opens a PNG, JPEG or WebP file as it is meant to be seen: EXIF orientation applied, an embedded
+/// colour profile converted to sRGB, 8 bits a channel, alpha kept. See [`decode_picture`].
 ///
 /// # Errors
 /// `Io` when it cannot be read, `BadFile` when it is no picture, is broken, or is too large.
@@ -70,24 +69,39 @@ pub fn load_picture(path: &Path) -> Result<Picture> {
     decode_picture(&read_picture_file(path)?, path)
 }
 
-/// Opens a mask (255 = repaint) from a PNG, JPEG or WebP file. See [`mask_from_picture`].
+/// Opens a mask (255 = repaint) from a PNG, JPEG or WebP file. Its values are amounts and no
+/// colours, so a colour profile does not change them. See [`mask_from_picture`].
 ///
 /// # Errors
 /// As [`load_picture`].
 pub fn load_mask(path: &Path) -> Result<Mask> {
-    load_picture(path).map(|picture| mask_from_picture(&picture))
+    decode(&read_picture_file(path)?, path, Numbers::AsTheyAre)
+        .map(|picture| mask_from_picture(&picture))
 }
 
 /// Decodes a PNG, JPEG or WebP file held in memory; `name` is what errors call it.
 ///
 /// 16-bit channels are rounded to 8, grey and palette pictures become RGBA, a missing alpha is 255.
 /// At most 16,384 pixels a side; the header is checked before memory is asked for, and a header
-/// that promises more than the file can hold is refused.
+/// that promises more than the file can hold is refused. An embedded ICC profile is converted to
+/// sRGB.
 ///
 /// # Errors
 /// `BadFile` with what is wrong and what to do.
 pub fn decode_picture(bytes: &[u8], name: impl AsRef<Path>) -> Result<Picture> {
-    let name = name.as_ref();
+    decode(bytes, name.as_ref(), Numbers::AreColours)
+}
+
+/// What a file's numbers mean.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Numbers {
+    /// Colours, to be brought to sRGB.
+    AreColours,
+    /// Amounts.
+    AsTheyAre,
+}
+
+fn decode(bytes: &[u8], name: &Path, numbers: Numbers) -> Result<Picture> {
     let broken = |problem: String| EngineError::bad_file(name, problem, REMEDY);
     let header = inspect(bytes).map_err(broken)?;
     // The decoders are not ours: a panic in one must not reach further than this file.
@@ -95,10 +109,15 @@ pub fn decode_picture(bytes: &[u8], name: impl AsRef<Path>) -> Result<Picture> {
         Format::Png => {
             let mut limits = Limits::no_limits();
             limits.max_alloc = Some(PNG_EXTRA_BYTES);
-            PngDecoder::with_limits(Cursor::new(bytes), limits).and_then(upright)
+            PngDecoder::with_limits(Cursor::new(bytes), limits)
+                .and_then(|decoder| upright(decoder, numbers))
         }
-        Format::Jpeg => JpegDecoder::new(Cursor::new(bytes)).and_then(upright),
-        Format::WebP => WebPDecoder::new(Cursor::new(bytes)).and_then(upright),
+        Format::Jpeg => {
+            JpegDecoder::new(Cursor::new(bytes)).and_then(|decoder| upright(decoder, numbers))
+        }
+        Format::WebP => {
+            WebPDecoder::new(Cursor::new(bytes)).and_then(|decoder| upright(decoder, numbers))
+        }
     }));
     let picture = match decoded {
         Ok(Ok(image)) => image.into_rgba8(),
@@ -110,9 +129,14 @@ pub fn decode_picture(bytes: &[u8], name: impl AsRef<Path>) -> Result<Picture> {
         .ok_or_else(|| broken("the picture has no pixels".to_owned()))
 }
 
-fn upright(mut decoder: impl ImageDecoder) -> ImageResult<DynamicImage> {
+fn upright(mut decoder: impl ImageDecoder, numbers: Numbers) -> ImageResult<DynamicImage> {
     let orientation = decoder.orientation()?;
-    let mut image = DynamicImage::from_decoder(decoder)?;
+    // A profile that cannot be read is no reason to refuse the picture.
+    let profile = match numbers {
+        Numbers::AreColours => decoder.icc_profile().ok().flatten(),
+        Numbers::AsTheyAre => None,
+    };
+    let mut image = to_srgb(DynamicImage::from_decoder(decoder)?, profile);
     image.apply_orientation(orientation);
     Ok(image)
 }

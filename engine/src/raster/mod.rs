@@ -4,6 +4,7 @@
 mod decode;
 mod encode;
 mod header;
+mod profile;
 #[cfg(test)]
 mod tests;
 

@@ -4,7 +4,7 @@ use std::io::Cursor;
 use std::path::Path;
 use std::time::Instant;
 
-use image::{DynamicImage, ImageFormat};
+use image::{DynamicImage, ImageEncoder as _, ImageFormat};
 
 use super::*;
 use crate::client::Blob;
@@ -85,6 +85,69 @@ fn grey_sixteen_bit_and_lossless_webp_become_eight_bit_rgba() {
     let buffer = image::RgbaImage::from_raw(9, 4, picture.rgba.to_vec()).unwrap();
     let file = encode(&DynamicImage::ImageRgba8(buffer), ImageFormat::WebP);
     assert_eq!(decode_picture(&file, "w").unwrap(), picture);
+}
+
+/// A PNG of one row with that profile.
+fn png_with_profile(pixels: &[[u8; 4]], profile: &moxcms::ColorProfile) -> Vec<u8> {
+    let mut file = Vec::new();
+    let mut encoder = image::codecs::png::PngEncoder::new(&mut file);
+    encoder.set_icc_profile(profile.encode().unwrap()).unwrap();
+    let (bytes, width) = (pixels.concat(), pixels.len() as u32);
+    let colour = image::ExtendedColorType::Rgba8;
+    encoder.write_image(&bytes, width, 1, colour).unwrap();
+    file
+}
+
+#[test]
+fn embedded_profiles_are_converted_to_srgb() {
+    let pixels = [[255, 0, 0, 255], [128, 128, 128, 77], [180, 120, 90, 255]];
+    let wide = png_with_profile(&pixels, &moxcms::ColorProfile::new_display_p3());
+    let picture = decode_picture(&wide, "p3").unwrap();
+    // CSS Color 4: color(display-p3 1 0 0) clips to #ff0000, greys are the same in both spaces,
+    // and what lies inside sRGB becomes more saturated in its numbers.
+    assert_eq!(picture.pixel(0, 0), [255, 0, 0, 255]);
+    let [red, green, blue, alpha] = picture.pixel(1, 0);
+    assert!([red, green, blue].iter().all(|c| c.abs_diff(128) <= 1));
+    assert_eq!(alpha, 77, "alpha is no colour");
+    // display-p3 (180, 120, 90) is (190, 117, 84) in sRGB.
+    let wanted = [190_u8, 117, 84];
+    let found = picture.pixel(2, 0);
+    assert!(
+        (0..3).all(|c| found[c].abs_diff(wanted[c]) <= 2),
+        "{found:?}"
+    );
+
+    let same = png_with_profile(&pixels, &moxcms::ColorProfile::new_srgb());
+    assert_eq!(&*decode_picture(&same, "s").unwrap().rgba, pixels.concat());
+}
+
+#[test]
+fn a_profile_does_not_change_a_mask_and_a_broken_one_changes_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("mask.png");
+    let greys = [[0, 0, 0, 255], [90, 90, 90, 255], [255, 255, 255, 255]];
+    let mut linear = moxcms::ColorProfile::new_srgb();
+    let straight = moxcms::ToneReprCurve::Lut(Vec::new());
+    linear.red_trc = Some(straight.clone());
+    linear.green_trc = Some(straight.clone());
+    linear.blue_trc = Some(straight);
+    linear.cicp = None;
+    let file = png_with_profile(&greys, &linear);
+    std::fs::write(&path, &file).unwrap();
+    assert_eq!(&*load_mask(&path).unwrap().values, &[0, 90, 255]);
+    let shown = load_picture(&path).unwrap().pixel(1, 0);
+    assert!(
+        shown[0] > 150,
+        "linear light 90 is a bright grey: {shown:?}"
+    );
+
+    let mut broken = Vec::new();
+    let mut encoder = image::codecs::png::PngEncoder::new(&mut broken);
+    encoder.set_icc_profile(vec![7; 300]).unwrap();
+    let colour = image::ExtendedColorType::Rgba8;
+    encoder.write_image(&greys.concat(), 3, 1, colour).unwrap();
+    let picture = decode_picture(&broken, "b").unwrap();
+    assert_eq!(&*picture.rgba, greys.concat());
 }
 
 #[test]

@@ -33,7 +33,8 @@ impl Listener for JobListener<'_> {
     fn on_step(&mut self, step: usize, steps: usize, elapsed: Duration) {
         let per_step = elapsed.as_secs_f64() / step as f64;
         let whole = per_step * steps as f64 + self.decode_cost.as_secs_f64();
-        let left_secs = whole - elapsed.as_secs_f64() + whole * f64::from(self.left);
+        // Rounding may leave the last step a hair below zero.
+        let left_secs = (whole - elapsed.as_secs_f64()).max(0.0) + whole * f64::from(self.left);
         self.shared.emit(Event::StepDone {
             job: self.job,
             picture: self.picture,

@@ -4,8 +4,8 @@ use egui::{CursorIcon, Key, Ui};
 use egui_material_icons::{MaterialIcon, icons};
 
 use super::{CanvasTool, Edits, Gesture, ToolCursor};
-use crate::canvas::options::{slider_option_ui, toggle_option_ui};
-use crate::studio::document::DocumentCommand;
+use crate::canvas::options::{bar_option_ui, toggle_option_ui};
+use crate::studio::canvas_command::CanvasCommand;
 use crate::studio::flood::Flood;
 use crate::studio::tool_settings::ToolSettings;
 use crate::text::t;
@@ -43,7 +43,7 @@ impl CanvasTool for Fill {
         if at.x < 0.0 || at.y < 0.0 {
             return;
         }
-        edits.send(DocumentCommand::Flood(Flood {
+        edits.send(CanvasCommand::Flood(Flood {
             seed_px: [at.x as u32, at.y as u32],
             tolerance: settings.fill_tolerance,
             connected: settings.fill_connected,
@@ -53,7 +53,7 @@ impl CanvasTool for Fill {
 
     fn options_ui(&self, ui: &mut Ui, settings: &mut ToolSettings) {
         let mut tolerance = f32::from(settings.fill_tolerance);
-        slider_option_ui(ui, t("fill-tolerance"), &mut tolerance, 0.0..=255.0, "")
+        bar_option_ui(ui, t("fill-tolerance"), &mut tolerance, 0.0..=255.0, "")
             .on_hover_text(t("fill-tolerance-tip"));
         settings.fill_tolerance = tolerance.round() as u8;
         toggle_option_ui(ui, t("fill-connected"), &mut settings.fill_connected)

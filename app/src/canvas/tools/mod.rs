@@ -13,7 +13,6 @@ use egui_material_icons::MaterialIcon;
 
 use crate::command::CommandSender;
 use crate::studio::canvas_command::CanvasCommand;
-use crate::studio::document::DocumentCommand;
 use crate::studio::geometry::ImagePoint;
 use crate::studio::tool_settings::ToolSettings;
 
@@ -97,8 +96,8 @@ impl<'a> Edits<'a> {
     }
 
     /// Sends one edit.
-    pub fn send(&mut self, command: DocumentCommand) {
-        self.commands.send(CanvasCommand::from(command));
+    pub fn send(&mut self, command: impl Into<CanvasCommand>) {
+        self.commands.send(command.into());
     }
 }
 
