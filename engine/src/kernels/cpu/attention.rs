@@ -530,7 +530,7 @@ impl<S: Simd> Softmax<S> {
         let (keys, start) = (scores.len() / width, scores.as_mut_ptr());
         let mut shrinks = [s.splat(1.0); REGISTERS];
         let mut grown = false;
-        for j in 0..REGISTERS {
+        for (j, shrink) in shrinks.iter_mut().enumerate() {
             let lane = j * S::LANES;
             let mut top = [s.splat(f32::NEG_INFINITY); 2];
             for key in (0..keys).step_by(2) {
@@ -545,8 +545,8 @@ impl<S: Simd> Softmax<S> {
             self.maxima[j] = now;
             if s.max_lane(s.sub(now, before)) > 0.0 {
                 grown = true;
-                shrinks[j] = exp2_negative(s, s.sub(before, now));
-                self.sums[j] = s.mul(self.sums[j], shrinks[j]);
+                *shrink = exp2_negative(s, s.sub(before, now));
+                self.sums[j] = s.mul(self.sums[j], *shrink);
             }
             let shift = s.sub(s.splat(0.0), now);
             let mut total = [s.splat(0.0); 2];
