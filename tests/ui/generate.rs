@@ -290,9 +290,7 @@ fn keys_change_the_weight_of_the_word_at_the_cursor() {
         .type_text("a red fox");
     studio.run();
     let press = |studio: &mut TestStudio, key| {
-        studio
-            .window
-            .key_press_modifiers(Modifiers::COMMAND, key);
+        studio.window.key_press_modifiers(Modifiers::COMMAND, key);
         studio.run();
         studio.window.state().studio().draft.prompt.clone()
     };
