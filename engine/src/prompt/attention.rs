@@ -121,11 +121,13 @@ impl Reader {
     fn words(&mut self, text: &str) {
         let mut from = 0;
         for at in lone_words(text, BREAK) {
-            self.text(beside_break(&text[from..at], true, from > 0));
+            let words = text[from..at].trim_end();
+            self.text(if from > 0 { words.trim_start() } else { words });
             self.found.push((None, 1.0));
             from = at + BREAK.len();
         }
-        self.text(beside_break(&text[from..], false, from > 0));
+        let rest = &text[from..];
+        self.text(if from > 0 { rest.trim_start() } else { rest });
     }
 
     fn finish(mut self) -> Vec<Piece> {
@@ -153,16 +155,6 @@ impl Reader {
             });
         }
         pieces
-    }
-}
-
-/// The text between breaks without the white space next to them.
-fn beside_break(text: &str, break_follows: bool, follows_break: bool) -> &str {
-    let text = if break_follows { text.trim_end() } else { text };
-    if follows_break {
-        text.trim_start()
-    } else {
-        text
     }
 }
 
