@@ -101,7 +101,14 @@ fn run(case: &Case, table: &NoiseTable) -> Result<Vec<f32>> {
 ///
 /// k-diffusion's side computed in f64 on f32 levels; ours rounds latents to f32, 6e-8 a step at unit
 /// variance, which a fall from sigma 160 or 4096 takes along. diffusers computes in f32 throughout.
+///
+/// A Brownian path is rough: k-diffusion's levels, whose powers torch takes in f32, are off ours in the
+/// last place, and where a step's end moves by 1e-6 the path moves by some 1e-3. On equal levels the
+/// noise is equal: see the test of the noise itself.
 fn tolerance(case: &Case) -> f64 {
+    if case.knobs.step_noise == StepNoise::Brownian {
+        return 3e-3;
+    }
     match (case.sampler.as_str(), case.config.as_str()) {
         // From tiny steps to large ones LMS extrapolates far: it multiplies slopes by some 10^4.
         ("lms", _) if case.schedule == "linear_quadratic" => 5e-3,
