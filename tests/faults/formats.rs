@@ -43,6 +43,13 @@ fn head(numbers: &[(&str, u32)], tensors: &[(&str, &[u64], u32, u64)]) -> Vec<u8
 #[test]
 fn gguf_heads_that_passed_another_reader() {
     let place = Place::new();
+    assert_eq!(
+        place.verdict(
+            "good",
+            &head(&[("general.alignment", 32)], &[("a", &[16], 0, 0)])
+        ),
+        Ok(())
+    );
     place.refuses(
         "alignment 0",
         &head(&[("general.alignment", 0)], &[]),
@@ -55,13 +62,6 @@ fn gguf_heads_that_passed_another_reader() {
 #[test]
 fn gguf_heads_that_lie() {
     let place = Place::new();
-    assert_eq!(
-        place.verdict(
-            "good",
-            &head(&[("general.alignment", 32)], &[("a", &[16], 0, 0)])
-        ),
-        Ok(())
-    );
     let raw = |tensors: u64, entries: u64, rest: &[u8]| {
         let counts = [tensors.to_le_bytes(), entries.to_le_bytes()].concat();
         [b"GGUF\x03\0\0\0", &counts[..], rest].concat()
