@@ -135,7 +135,10 @@ fn tables<T: Element>(name: &str, only: &str) {
     let isa = trusted_isa();
     let peak = peak_flops(isa, T::PRECISION);
     let table = Table { isa, peak };
-    println!("\n### {name}: registers alone reach {:.0} GFLOP/s\n", peak / 1e9);
+    println!(
+        "\n### {name}: registers alone reach {:.0} GFLOP/s\n",
+        peak / 1e9
+    );
     println!("| kernel | median ms | GFLOP/s | % of that |\n|---|---|---|---|");
     linear::<T>(&table, only);
     convolutions::<T>(&table, only);
@@ -150,8 +153,15 @@ fn linear<T: Element>(table: &Table, only: &str) {
         if !name.contains(only) {
             continue;
         }
-        let (a, weight) = (numbers::<T>(rows * inputs), numbers::<f32>(inputs * outputs));
-        let pack = if gated { PackedMatrix::gated::<f32> } else { PackedMatrix::linear::<f32> };
+        let (a, weight) = (
+            numbers::<T>(rows * inputs),
+            numbers::<f32>(inputs * outputs),
+        );
+        let pack = if gated {
+            PackedMatrix::gated::<f32>
+        } else {
+            PackedMatrix::linear::<f32>
+        };
         let packed = pack(table.isa, T::PRECISION, &weight, outputs, inputs);
         let epilogue = if gated {
             Epilogue::default().activation(Activation::Gelu)
@@ -174,18 +184,26 @@ fn convolutions<T: Element>(table: &Table, only: &str) {
         if !name.contains(only) {
             continue;
         }
-        let shape = Pictures { images, height: side, width: side };
+        let shape = Pictures {
+            images,
+            height: side,
+            width: side,
+        };
         let taps = window.kernel.0 * window.kernel.1;
         let weight = numbers::<f32>(inputs * outputs * taps);
         let conv = Conv2d::new(table.isa, T::PRECISION, &weight, (outputs, inputs), window);
         let x = numbers::<T>(shape.pixels() * inputs);
         let pixels = window.output(shape).pixels();
         let mut out = vec![T::default(); pixels * outputs];
-        table.row(&name, 2.0 * (pixels * taps * inputs * outputs) as f64, || {
-            let out = RowsMut::new(&mut out, pixels, outputs);
-            let x = Rows::new(&x, shape.pixels(), inputs);
-            conv.apply(x, shape, &Epilogue::default(), out);
-        });
+        table.row(
+            &name,
+            2.0 * (pixels * taps * inputs * outputs) as f64,
+            || {
+                let out = RowsMut::new(&mut out, pixels, outputs);
+                let x = Rows::new(&x, shape.pixels(), inputs);
+                conv.apply(x, shape, &Epilogue::default(), out);
+            },
+        );
     }
 }
 
@@ -197,7 +215,10 @@ fn attentions<T: Element>(table: &Table, only: &str) {
         }
         let width = count * dim;
         let q = numbers::<T>(batch * queries * width);
-        let (k, v) = (numbers::<T>(batch * keys * width), numbers::<T>(batch * keys * width));
+        let (k, v) = (
+            numbers::<T>(batch * keys * width),
+            numbers::<T>(batch * keys * width),
+        );
         let mut out = vec![T::default(); batch * queries * width];
         let heads = Heads::new(batch, count, dim);
         table.row(&name, 4.0 * (batch * queries * keys * width) as f64, || {
@@ -237,7 +258,13 @@ fn norms<T: Element>(table: &Table, only: &str) {
     if "layer norm".contains(only) {
         table.row("layer norm 8192 x 320", 4.0 * values, || {
             let to = RowsMut::new(&mut out, rows, channels);
-            layer_norm(table.isa, Rows::new(&x, rows, channels), [&weight, &bias], 1e-5, to);
+            layer_norm(
+                table.isa,
+                Rows::new(&x, rows, channels),
+                [&weight, &bias],
+                1e-5,
+                to,
+            );
         });
     }
 }

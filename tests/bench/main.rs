@@ -1,6 +1,6 @@
-//! Measures what people wait for: a picture of the starter model against diffusers in the same run, what previews
-//! cost, and how the window behaves while the engine works. `tests/bench/run` builds it for release and starts
-//! it; it prints tables in Markdown.
+//! Measures what people wait for, against peers in the same run: each kernel, whole networks at their true size, whole
+//! runs with their memory, a picture of the starter model and what previews cost, and how the window behaves while the
+//! engine works. `tests/bench/run` builds it for release and starts it; it prints tables in Markdown.
 
 #![allow(
     clippy::unwrap_used,
@@ -9,17 +9,29 @@
     reason = "a measuring program for developers: it prints its tables, and stops where it cannot go on"
 )]
 
+mod kernels;
+mod networks;
 mod pictures;
 mod statistics;
+mod whole;
 mod window;
 
 fn main() {
-    let mut arguments = std::env::args().skip(1);
-    match arguments.next().as_deref() {
-        Some("pictures") => {
-            pictures::measure(arguments.next().as_deref().filter(|path| !path.is_empty()))
-        }
-        Some("window") => window::measure(),
-        _ => println!("usage: bench pictures [PYTHON] | bench window"),
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let argument = |index: usize| {
+        arguments
+            .get(index)
+            .map(String::as_str)
+            .filter(|text| !text.is_empty())
+    };
+    match (argument(0), argument(1)) {
+        (Some("kernels"), only) => kernels::measure(only.unwrap_or_default()),
+        (Some("pictures"), python) => pictures::measure(python),
+        (Some("networks"), Some(folder)) => networks::measure(folder, argument(2)),
+        (Some("whole"), Some(folder)) => whole::measure(folder, argument(2)),
+        (Some("window"), _) => window::measure(),
+        _ => println!(
+            "usage: bench kernels [PART OF A NAME] | pictures [PYTHON] | networks FOLDER [PYTHON] | whole FOLDER [SD_CLI] | window"
+        ),
     }
 }

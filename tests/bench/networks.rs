@@ -14,6 +14,7 @@ use pentimento_engine::kernels::cpu::peak::peak_flops;
 use pentimento_engine::kernels::cpu::{Precision, trusted_isa};
 use pentimento_engine::latent::Latents;
 use pentimento_engine::nn::{Act, Compute};
+use pentimento_engine::prompt::Reading;
 use pentimento_engine::weights::files::ModelFiles;
 
 use crate::statistics::{median, range};
@@ -42,7 +43,11 @@ impl Peer {
             .unwrap_or_else(|error| panic!("{python}: {error}"));
         let orders = child.stdin.take().unwrap();
         let answers = BufReader::new(child.stdout.take().unwrap());
-        Self { child, orders, answers }
+        Self {
+            child,
+            orders,
+            answers,
+        }
     }
 
     fn answer(&mut self) -> String {
@@ -75,15 +80,22 @@ struct Ours {
 impl Ours {
     fn load(folder: &Path, precision: Precision) -> Self {
         let files = ModelFiles::folder(folder);
-        let compute = Compute::Cpu { isa: trusted_isa(), precision };
+        let compute = Compute::Cpu {
+            isa: trusted_isa(),
+            precision,
+        };
         let cancel = CancelToken::default();
         let began = Instant::now();
         let family = identify(&files).unwrap();
         let model = (family.load)(&files, &compute, &cancel).unwrap();
         let load_secs = began.elapsed().as_secs_f64();
-        let encode = |text: &str| model.encode_prompt(text, &cancel).unwrap();
+        let encode = |text: &str| model.encode_prompt(text, Reading::PLAIN, &cancel).unwrap();
         let prompts = [encode(""), encode("a small red house by the sea")];
-        Self { model, prompts, load_secs }
+        Self {
+            model,
+            prompts,
+            load_secs,
+        }
     }
 
     fn latents() -> Latents {
@@ -117,17 +129,26 @@ pub(crate) fn measure(folder: &str, python: Option<&str>) {
     let folder = Path::new(folder).join("diffusers");
     let pool = rayon::ThreadPoolBuilder::new().build().unwrap();
     let mut peer = python.map(|python| Peer::start(python, &folder));
-    let versions = peer.as_mut().map_or("torch did not run".to_owned(), Peer::answer);
+    let versions = peer
+        .as_mut()
+        .map_or("torch did not run".to_owned(), Peer::answer);
     println!(
         "Stable Diffusion 1.5 (random weights), 512 x 512, {} threads, kernels {}; {ROUNDS} rounds by turns after one\n\
          to warm up. A step is the UNet on two pictures (guidance). Reference: {versions}.\n",
         pool.current_num_threads(),
         trusted_isa().name()
     );
-    println!("| | ours s | range | torch s | range | ratio | ours GFLOP/s | % of peak |\n|---|---|---|---|---|---|---|---|");
+    println!(
+        "| | ours s | range | torch s | range | ratio | ours GFLOP/s | % of peak |\n|---|---|---|---|---|---|---|---|"
+    );
     let mut loads = Vec::new();
     for (precision, name) in [(Precision::Bf16, "bf16"), (Precision::F32, "f32")] {
-        let (ours, peak) = pool.install(|| (Ours::load(&folder, precision), peak_flops(trusted_isa(), precision)));
+        let (ours, peak) = pool.install(|| {
+            (
+                Ours::load(&folder, precision),
+                peak_flops(trusted_isa(), precision),
+            )
+        });
         loads.push(format!("{name} {:.2} s", ours.load_secs));
         for (kind, flops) in [("unet", STEP_FLOPS), ("decode", DECODE_FLOPS)] {
             let order = format!("{kind} {name}");
