@@ -43,7 +43,14 @@ fn knobs_are_taken_by_those_samplers_that_have_them() {
     }
     // The same recipe with another sampler leaves behind what that one does not use.
     let folder = machine.text("again");
-    let other = ["--sampler", "euler", "--steps", "2", "--out", folder.as_str()];
+    let other = [
+        "--sampler",
+        "euler",
+        "--steps",
+        "2",
+        "--out",
+        folder.as_str(),
+    ];
     let again = machine.makes(&[&["render", "--recipe", out.as_str()][..], &other[..]].concat());
     let found = read_record_file(&again[0])
         .expect("readable")
