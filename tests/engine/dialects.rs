@@ -97,7 +97,7 @@ fn comfyui_graphs_are_walked_from_the_saved_picture() {
         expect_notes(&found, &["shine"]);
     }
     let found = found("comfyui_workflow.png");
-    let want = (9, 4.5, 78, [640, 448], "euler_a", "model", "dream");
+    let want = (9, 4.5, 78, [640, 448], "euler_a", "normal", "dream");
     assert_eq!(settings(&found.record.recipe), want);
     assert_eq!(found.record.recipe.prompt, "a red apple");
     assert_eq!(found.record.recipe.negative_prompt, "blurry");

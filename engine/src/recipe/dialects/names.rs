@@ -119,7 +119,7 @@ mod tests {
         }
         assert_eq!(sampler("nothing like it"), None);
         assert_eq!(schedule("SGM Uniform"), Some("sgm_uniform"));
-        assert_eq!(schedule("normal"), Some("model"));
+        assert_eq!(schedule("normal"), Some("normal"));
         assert_eq!(with_schedule("dpmpp_2m_k"), ("dpmpp_2m", Some("karras")));
         assert_eq!(
             with_schedule("DPM++ 2M Karras"),

@@ -7,17 +7,20 @@
 //! maxima and sums of the softmax are plain lanes, no lane is wasted whatever a head's dimension, and
 //! only values need a transposed copy.
 
+mod plan;
+mod softmax;
+
 use std::cell::RefCell;
 
 use half::bf16;
 use rayon::prelude::*;
 
-use super::elementwise::Convert;
 use super::isa::Isa;
-use super::math::exp2_negative;
-use super::shared::{Aligned, Rows, RowsMut, Target};
+use super::shared::{Aligned, Rows, RowsMut};
 use super::simd::{Element, Kernel, Precision, Simd};
 use super::tile::{Span, TileElement};
+use plan::Plan;
+use softmax::Softmax;
 
 /// Registers of queries in a block.
 const REGISTERS: usize = 3;
@@ -193,158 +196,12 @@ impl KeyRows {
     }
 }
 
-/// The sizes of an attention.
-struct Plan {
-    isa: Isa,
-    heads: Heads,
-    queries: usize,
-    keys: usize,
-    /// Values of a head as multiplied: a whole number of pairs for bf16.
-    depth: usize,
-    /// Queries of a block.
-    width: usize,
-    /// Rows of the result: a head's values and zeros.
-    rows: usize,
-}
-
-impl Plan {
-    fn new(isa: Isa, heads: Heads, queries: usize, keys: usize, precision: Precision) -> Self {
-        let depth = match precision {
-            Precision::F32 => heads.dim,
-            Precision::Bf16 => heads.dim.next_multiple_of(2),
-        };
-        Self {
-            isa,
-            heads,
-            queries,
-            keys,
-            depth,
-            width: isa.run(BlockWidth),
-            rows: heads.dim.next_multiple_of(ROWS),
-        }
-    }
-
-    /// Values of a head's transposed copy.
-    fn values_len(&self) -> usize {
-        self.keys.next_multiple_of(KEYS) * self.rows
-    }
-
-    /// One head's part of a row of queries, keys or values.
-    fn part<'a, T>(&self, rows: Rows<'a, T>, pair: usize, row: usize) -> &'a [T] {
-        let (batch, head) = (pair / self.heads.count, pair % self.heads.count);
-        let batch_rows = rows.rows / self.heads.batches;
-        &rows.row(batch * batch_rows + row)[head * self.heads.dim..][..self.heads.dim]
-    }
-
-    /// A block of queries as a panel: input after input (bf16: pair after pair), the block's queries
-    /// side by side.
-    fn queries<T: Element, C: Element>(
-        &self,
-        q: Rows<'_, T>,
-        pair: usize,
-        first: usize,
-    ) -> Aligned<C> {
-        let group = group_of::<C>();
-        let mut out = Aligned::zeros(self.width * self.depth);
-        let panel = out.as_mut_slice();
-        for lane in 0..self.width.min(self.queries - first) {
-            for (d, from) in self.part(q, pair, first + lane).iter().enumerate() {
-                panel[(d / group * self.width + lane) * group + d % group] = cast(*from);
-            }
-        }
-        out
-    }
-
-    fn copy_keys<T: Element, C: Element>(&self, k: Rows<'_, T>, copy: &mut Aligned<C>) {
-        let len = self.keys * self.depth;
-        let pairs = self.heads.batches * self.heads.count;
-        let tasks = room(copy, pairs * len).par_chunks_exact_mut(self.depth);
-        tasks.enumerate().for_each(|(index, to)| {
-            let from = self.part(k, index / self.keys, index % self.keys);
-            to[self.heads.dim..].fill(C::default());
-            to.iter_mut()
-                .zip(from)
-                .for_each(|(to, from)| *to = cast(*from));
-        });
-    }
-
-    /// Block after block of keys, in each the transposed values.
-    fn copy_values<T: Element, C: Element>(&self, v: Rows<'_, T>, copy: &mut Aligned<C>) {
-        let pairs = self.heads.batches * self.heads.count;
-        let blocks = self.keys.div_ceil(KEYS);
-        let tasks = room(copy, pairs * self.values_len()).par_chunks_exact_mut(KEYS * self.rows);
-        tasks.enumerate().for_each(|(index, block)| {
-            let (pair, first) = (index / blocks, index % blocks * KEYS);
-            let count = KEYS.min(self.keys - first);
-            if count < KEYS || self.rows > self.heads.dim {
-                block.fill(C::default());
-            }
-            for key in 0..count {
-                let from = self.part(v, pair, first + key);
-                for (row, from) in block.chunks_exact_mut(KEYS).zip(from) {
-                    row[key] = cast(*from);
-                }
-            }
-        });
-    }
-
-    /// Stores a block's result.
-    fn store<O: Element>(&self, work: &Work, target: Target<'_, O>, pair: usize, first: usize) {
-        let (batch, head) = (pair / self.heads.count, pair % self.heads.count);
-        let (dim, result) = (self.heads.dim, work.result.as_slice());
-        let mut line = vec![0.0; dim];
-        for lane in 0..self.width.min(self.queries - first) {
-            let rows = result.chunks_exact(self.width);
-            line.iter_mut()
-                .zip(rows)
-                .for_each(|(to, row)| *to = row[lane]);
-            let place = batch * self.queries + first + lane;
-            // SAFETY: the head's columns of this row lie in the target, and no other task has them.
-            let to = unsafe { std::slice::from_raw_parts_mut(target.at(place, head * dim), dim) };
-            self.isa.run(Convert {
-                from: &line[..],
-                to,
-            });
-        }
-    }
-}
-
 /// `len` values of a buffer that grows as needed, with whatever is in it.
 fn room<C: Element>(buffer: &mut Aligned<C>, len: usize) -> &mut [C] {
     if buffer.as_slice().len() < len {
         *buffer = Aligned::zeros(len);
     }
     &mut buffer.as_mut_slice()[..len]
-}
-
-/// Inputs that lie side by side in a column of a panel.
-fn group_of<C: Element>() -> usize {
-    match C::PRECISION {
-        Precision::F32 => 1,
-        Precision::Bf16 => 2,
-    }
-}
-
-/// A value as another type.
-#[inline(always)]
-fn cast<T: Element, C: Element>(x: T) -> C {
-    if T::PRECISION == C::PRECISION {
-        // SAFETY: each precision belongs to one type, so T is C.
-        unsafe { std::mem::transmute_copy(&x) }
-    } else {
-        C::from_f32(x.to_f32())
-    }
-}
-
-/// Asks an instruction set for the queries of a block.
-struct BlockWidth;
-
-impl Kernel for BlockWidth {
-    type Output = usize;
-    #[inline(always)]
-    fn run<S: Simd>(self, _: S) -> usize {
-        REGISTERS * S::LANES
-    }
 }
 
 /// What a thread keeps from block to block.
@@ -503,86 +360,6 @@ unsafe fn multiply<S: Simd, C: TileElement, const MR: usize>(
                 }
             }
         }
-    }
-}
-
-/// The running softmax of a block's queries, one a lane.
-struct Softmax<S: Simd> {
-    /// The greatest score so far, times scale and log2 e.
-    maxima: [S::V; REGISTERS],
-    /// Sums of weights.
-    sums: [S::V; REGISTERS],
-}
-
-impl<S: Simd> Softmax<S> {
-    /// Turns scores (keys, width) into weights `2^(factor * score - maximum)`, stored over them as a
-    /// panel of `C`s, and brings maxima and sums up to date. Returns what earlier results shrink by,
-    /// where any maximum has grown.
-    #[inline(always)]
-    fn weigh<C: Element>(
-        &mut self,
-        s: S,
-        scores: &mut [f32],
-        factor: f32,
-    ) -> Option<[S::V; REGISTERS]> {
-        let width = REGISTERS * S::LANES;
-        assert!(scores.len().is_multiple_of(2 * width), "pairs of keys");
-        let (keys, start) = (scores.len() / width, scores.as_mut_ptr());
-        let mut shrinks = [s.splat(1.0); REGISTERS];
-        let mut grown = false;
-        for (j, shrink) in shrinks.iter_mut().enumerate() {
-            let lane = j * S::LANES;
-            let mut top = [s.splat(f32::NEG_INFINITY); 2];
-            for key in (0..keys).step_by(2) {
-                for (i, top) in top.iter_mut().enumerate() {
-                    // SAFETY: the scores have `keys` rows, an even number, of `width` values.
-                    *top = s.max(*top, unsafe { s.load(start.add((key + i) * width + lane)) });
-                }
-            }
-            let slope = s.splat(factor);
-            let before = self.maxima[j];
-            let now = s.max(s.mul(s.max(top[0], top[1]), slope), before);
-            self.maxima[j] = now;
-            if s.max_lane(s.sub(now, before)) > 0.0 {
-                grown = true;
-                *shrink = exp2_negative(s, s.sub(before, now));
-                self.sums[j] = s.mul(self.sums[j], *shrink);
-            }
-            let shift = s.sub(s.splat(0.0), now);
-            let mut total = [s.splat(0.0); 2];
-            for key in (0..keys).step_by(2) {
-                // SAFETY: as above; weights go to this register's columns, of rows that have been read.
-                unsafe {
-                    let at = start.add(key * width + lane);
-                    let low = weight_of::<S, C>(s, s.mul_add(s.load(at), slope, shift));
-                    let high = weight_of::<S, C>(s, s.mul_add(s.load(at.add(width)), slope, shift));
-                    total[0] = s.add(total[0], low);
-                    total[1] = s.add(total[1], high);
-                    match C::PRECISION {
-                        Precision::F32 => {
-                            s.store(at, low);
-                            s.store(at.add(width), high);
-                        }
-                        Precision::Bf16 => {
-                            let pairs = s.pair_bf16(low, high);
-                            s.store(start.add(key / 2 * width + lane), pairs);
-                        }
-                    }
-                }
-            }
-            self.sums[j] = s.add(self.sums[j], s.add(total[0], total[1]));
-        }
-        grown.then_some(shrinks)
-    }
-}
-
-/// `2^x`, as precise as `C` can tell. (A function, not a closure: closures are compiled without the
-/// instruction set of what calls them unless they happen to be inlined.)
-#[inline(always)]
-fn weight_of<S: Simd, C: Element>(s: S, x: S::V) -> S::V {
-    match C::PRECISION {
-        Precision::F32 => exp2_negative(s, x),
-        Precision::Bf16 => s.exp2_coarse(x),
     }
 }
 
