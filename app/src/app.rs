@@ -101,6 +101,7 @@ impl StudioApp {
         let mut effects = app.engine.greet(&mut app.studio);
         effects.push(Effect::Gallery(app.studio.gallery.search()));
         if !kept.staged.paths.is_empty() {
+            app.studio.staged_before = kept.staged.clone();
             effects.push(Effect::Io(IoTask::OpenStaged(kept.staged)));
         }
         app.run_effects(ctx, effects);

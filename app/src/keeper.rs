@@ -1,6 +1,7 @@
 //! Keeps settings, draft and tools between starts: one JSON file in the data folder, written
 //! atomically on a thread of its own a moment after the last change, and once more at the end.
 
+use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 use std::thread::JoinHandle;
 
@@ -69,7 +70,7 @@ impl Kept {
             settings: studio.settings.clone(),
             draft: studio.draft.clone(),
             tools: studio.tools.clone(),
-            staged: StagedFiles::of(&studio.staging),
+            staged: staged_of(studio).into_owned(),
         }
     }
 
@@ -77,7 +78,16 @@ impl Kept {
         self.settings == studio.settings
             && self.draft == studio.draft
             && self.tools == studio.tools
-            && self.staged.are_of(&studio.staging)
+            && self.staged == *staged_of(studio)
+    }
+}
+
+/// What is staged; until the last run's results are back, those.
+fn staged_of(studio: &Studio) -> Cow<'_, StagedFiles> {
+    if studio.staging.is_empty() {
+        Cow::Borrowed(&studio.staged_before)
+    } else {
+        Cow::Owned(StagedFiles::of(&studio.staging))
     }
 }
 

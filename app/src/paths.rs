@@ -93,12 +93,37 @@ impl Paths {
 /// A path as people type it: spaces around it dropped, `~/` for the home folder, quotes and `file://`
 /// of a pasted one removed.
 pub fn typed_path(text: &str) -> PathBuf {
-    let text = text.trim().trim_matches(['"', '\'']);
-    let text = text.strip_prefix("file://").unwrap_or(text);
+    let text = text.trim();
+    let quoted = |quote: char| text.strip_prefix(quote)?.strip_suffix(quote);
+    let text = quoted('"').or_else(|| quoted('\'')).unwrap_or(text);
+    if let Some(address) = text.strip_prefix("file://") {
+        return PathBuf::from(decoded(address));
+    }
     match (text.strip_prefix("~/"), UserDirs::new()) {
         (Some(below), Some(user)) => user.home_dir().join(below),
         _ => PathBuf::from(text),
     }
+}
+
+/// The text behind `%20` and its like; anything else stays.
+fn decoded(address: &str) -> String {
+    let mut bytes = Vec::with_capacity(address.len());
+    let mut rest = address.as_bytes();
+    while let [first, after @ ..] = rest {
+        let code = after.get(..2).filter(|_| *first == b'%');
+        let code = code.and_then(|digits| std::str::from_utf8(digits).ok());
+        match code.and_then(|digits| u8::from_str_radix(digits, 16).ok()) {
+            Some(byte) => {
+                bytes.push(byte);
+                rest = &after[2..];
+            }
+            None => {
+                bytes.push(*first);
+                rest = after;
+            }
+        }
+    }
+    String::from_utf8(bytes).unwrap_or_else(|_| address.to_owned())
 }
 
 /// The user's pictures; systems without a desktop name none.

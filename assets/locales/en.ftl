@@ -163,6 +163,7 @@ step-noise-brownian = Path
 rho = Rho
 rho-tip = How the schedule is bent: higher lingers at the clean end (Karras), or hurries to it
 sigmas = Sigmas
+sigmas-decide = Steps and schedule come from the sigmas under Advanced.
 sigmas-hint = from the schedule
 sigmas-tip = Noise levels in place of a schedule, falling, such as 14.6 6 2.5 1 0.4; they set the steps
 variety = Variety

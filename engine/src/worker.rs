@@ -21,6 +21,7 @@ use crate::families::identify;
 use crate::families::model::{Conditioning, Model};
 use crate::library::files::numbered;
 use crate::library::{Library, save_to_file, save_to_folder};
+use crate::nn::release;
 
 use crate::pipeline::{self, Inputs, Prompts, Rendered};
 use crate::preview::LinearMap;
@@ -117,6 +118,7 @@ impl Worker {
             if catch_unwind(AssertUnwindSafe(load)).is_err() {
                 self.loaded = None;
             }
+            release();
         }
     }
 
@@ -137,6 +139,8 @@ impl Worker {
                 report,
             })
         });
+        // However it ended: what its networks computed in is not needed until the next one.
+        release();
         let stopping = self.shared.stopping.is_cancelled();
         if !(stopping && result == Err(EngineError::Cancelled)) {
             self.shared.journal.remove(job);

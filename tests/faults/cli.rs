@@ -110,7 +110,6 @@ fn wrong_values_name_their_option_and_range() {
             "1,2",
             "--sigmas: 1 is followed by 2: they must fall",
         ),
-        ("--rho", "0", "--rho: 0 is outside of 0.1 to 100"),
         ("--batch", "0", "--batch: 0 is outside of 1 to 1000"),
         ("--model", "nothing", "no model called “nothing”"),
         ("--device", "abacus", "abacus"),

@@ -7,6 +7,17 @@ use pentimento_engine::recipe::{Knobs, read_record_file};
 use crate::machine::{Machine, quick};
 
 #[test]
+fn a_bend_is_for_schedules_that_have_one() {
+    let machine = Machine::new();
+    let words = ["--rho: the schedule model has no bend"];
+    machine.refuses(2, &quick(&["--rho", "5"]), &words);
+    let words = ["--rho: 0 is outside of 0.1 to 100"];
+    let karras = quick(&["--schedule", "karras", "--rho", "0"]);
+    machine.refuses(1, &karras, &words);
+    machine.makes(&quick(&["--schedule", "karras", "--rho", "5"]));
+}
+
+#[test]
 fn knobs_are_taken_by_those_samplers_that_have_them() {
     let machine = Machine::new();
     let refused = ["--sampler", "uni_pc", "--eta", "0.5"];

@@ -270,7 +270,7 @@ fn prompts_that_are_too_long_say_what_is_cut() {
             .as_ref()
             .is_some_and(|read| read.count.used == 41)
     });
-    studio.window.get_by_label("41 / 30");
+    studio.window.get_by_label("Prompt: 41 / 30");
     studio
         .window
         .get_by_label("The last 11 of these tokens are cut: this model reads 30.");

@@ -46,7 +46,7 @@ fn only_the_knobs_of_the_sampler_are_shown() {
     assert_eq!(shown(&euler), ["Churn", "From sigma", "Noise factor"]);
     let sde = studio_with("dpmpp_sde", "karras", &rest);
     assert_eq!(shown(&sde), ["Eta", "Noise factor", "Rho"]);
-    sde.window.get_by_label("Path");
+    sde.window.get_by_label("Step noise: Path");
 }
 
 #[test]

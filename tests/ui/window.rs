@@ -45,7 +45,7 @@ fn dialogs_open_by_key_and_close() {
         studio.window.state().studio().overlay,
         Some(Overlay::Settings)
     );
-    studio.window.get_by_label("Light").click();
+    studio.window.get_by_label("Theme: Light").click();
     studio.run();
     assert_eq!(
         studio.window.state().studio().settings.theme,

@@ -103,6 +103,12 @@ impl Knobs {
                 )));
             }
         }
+        if self.rho.is_some() && !matches!(recipe.schedule.as_str(), "karras" | "polyexponential") {
+            return Err(Failure::usage(format!(
+                "--rho: the schedule {} has no bend; choose karras or polyexponential",
+                recipe.schedule
+            )));
+        }
         let knobs = &mut recipe.knobs;
         knobs.eta = self.eta.or(knobs.eta);
         knobs.s_churn = self.s_churn.unwrap_or(knobs.s_churn);
@@ -139,7 +145,8 @@ impl Knobs {
 }
 
 fn sigmas(text: &str) -> Result<Vec<f64>, Failure> {
-    let numbers = text.split([',', ' ']).filter(|part| !part.is_empty());
+    let numbers = text.split(|c: char| c == ',' || c.is_whitespace());
+    let numbers = numbers.filter(|part| !part.is_empty());
     let numbers: Option<Vec<f64>> = numbers.map(|part| part.parse().ok()).collect();
     numbers.ok_or_else(|| {
         Failure::usage(format!(

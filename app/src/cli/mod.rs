@@ -184,7 +184,9 @@ fn worded(error: &EngineError) -> String {
     let (field, why) = match error {
         EngineError::InvalidRequest { field, why } => (field, why),
         EngineError::ModelNotFound { .. } => {
-            return format!("{error}; choose one of these, or give its folder with --models DIR");
+            return format!(
+                "{error}; choose one of these, or give its file or folder with --model PATH"
+            );
         }
         _ => return error.to_string(),
     };
@@ -202,13 +204,14 @@ fn worded(error: &EngineError) -> String {
         "knobs.s_noise" => "--s-noise",
         "knobs.rho" => "--rho",
         "knobs.sigmas" => "--sigmas",
+        "mask" => "--mask",
         "start.picture" => "--init",
         "start.strength" => "--strength",
         "start.inpaint.mask" => "--mask",
         "start.inpaint.blur_px" => "--mask-blur",
         "start.inpaint.area.padding_px" => "--padding",
         "prompt" | "steps" | "guidance" | "seed" | "sampler" | "schedule" | "precision"
-        | "model" | "device" => return format!("--{field}: {why}"),
+        | "model" | "device" | "strength" | "threads" => return format!("--{field}: {why}"),
         _ => return error.to_string(),
     };
     format!("{option}: {why}")

@@ -27,8 +27,8 @@ const PICTURE: &[Opt] = &[
     ),
     value(
         "model",
-        "ID|DIR",
-        "Model by id (see pentimento models) or folder; without it, the first one.",
+        "ID|PATH",
+        "Model by id (see pentimento models), file or folder; without it, the first one.",
     ),
     value(
         "size",
@@ -66,7 +66,7 @@ const PICTURE: &[Opt] = &[
     value(
         "recipe",
         "FILE",
-        "Start from the recipe in a PNG or JSON file; other options override it.",
+        "Start from the recipe in a picture (PNG, JPEG, WebP) or JSON file; other options override it.",
     ),
     value("batch", "N", "Pictures to make, 1 to 1000."),
 ];

@@ -35,14 +35,20 @@ pub(super) fn serve(tasks: &Receiver<IoTask>, answer: &Answer) {
                 }
                 Err(error) => IoReply::Failed(error),
             },
-            IoTask::OpenStaged(staged) => IoReply::StagedOpened {
-                pictures: staged
-                    .paths
-                    .into_iter()
+            IoTask::OpenStaged(staged) => {
+                let shown = staged.paths.get(staged.shown).cloned();
+                let readable = staged.paths.into_iter();
+                let pictures: Vec<_> = readable
                     .filter_map(|path| open(&path).ok().map(|pixels| (path, pixels)))
-                    .collect(),
-                shown: staged.shown,
-            },
+                    .collect();
+                let place = pictures
+                    .iter()
+                    .position(|(path, _)| Some(path) == shown.as_ref());
+                IoReply::StagedOpened {
+                    shown: place.unwrap_or_default(),
+                    pictures,
+                }
+            }
             IoTask::LoadMask { path, size_px } => match load_mask(&path, size_px) {
                 Ok(mask) => IoReply::MaskLoaded(mask),
                 Err(error) => IoReply::Failed(error),

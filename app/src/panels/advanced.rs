@@ -64,6 +64,7 @@ fn body_ui(ui: &mut Ui, cx: &mut PanelCx<'_>) {
     let mut weighting = cx.studio.draft.prompting.weighting;
     widgets::segmented_ui(
         ui,
+        t("weighting"),
         &mut weighting,
         &[
             (Weighting::A1111, t("weighting-a1111")),
@@ -79,6 +80,7 @@ fn body_ui(ui: &mut Ui, cx: &mut PanelCx<'_>) {
         .on_hover_text(t("noise-tip"));
     widgets::segmented_ui(
         ui,
+        t("noise"),
         &mut sampling.noise_source,
         &[
             (NoiseKind::TorchCpu, t("noise-torch-cpu")),
@@ -90,6 +92,7 @@ fn body_ui(ui: &mut Ui, cx: &mut PanelCx<'_>) {
         .on_hover_text(t("precision-tip"));
     widgets::segmented_ui(
         ui,
+        t("precision"),
         &mut sampling.precision,
         &[
             (Precision::Auto, t("precision-auto")),

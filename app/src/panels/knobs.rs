@@ -33,6 +33,7 @@ pub(super) fn knobs_ui(ui: &mut Ui, sampling: &mut Sampling) {
             .on_hover_text(t("step-noise-tip"));
         widgets::segmented_ui(
             ui,
+            t("step-noise"),
             &mut sampling.knobs.step_noise,
             &[
                 (StepNoise::Fresh, t("step-noise-fresh")),
@@ -60,6 +61,9 @@ pub(super) fn knobs_ui(ui: &mut Ui, sampling: &mut Sampling) {
     });
 }
 
+/// The engine's own limit: models with zero terminal SNR begin far above a thousand.
+const MOST_SIGMA: f64 = 100_000.0;
+
 /// Churn, and while it is on the range of sigmas it works in.
 fn churn_ui(ui: &mut Ui, sampling: &mut Sampling) {
     let knobs = &mut sampling.knobs;
@@ -72,10 +76,17 @@ fn churn_ui(ui: &mut Ui, sampling: &mut Sampling) {
         100.0,
     );
     if knobs.s_churn > 0.0 {
-        row_ui(ui, "s-tmin", "s-tmin-tip", &mut knobs.s_tmin, 10.0, 1000.0);
+        row_ui(
+            ui,
+            "s-tmin",
+            "s-tmin-tip",
+            &mut knobs.s_tmin,
+            10.0,
+            MOST_SIGMA,
+        );
         // 0 stands for no limit, as in other programs.
         let mut most = knobs.s_tmax.unwrap_or(0.0);
-        if row_ui(ui, "s-tmax", "s-tmax-tip", &mut most, 50.0, 1000.0) {
+        if row_ui(ui, "s-tmax", "s-tmax-tip", &mut most, 50.0, MOST_SIGMA) {
             knobs.s_tmax = Some(most).filter(|most| *most > 0.0);
         }
     }

@@ -1,7 +1,10 @@
 //! What to draw and what to avoid, with their length in tokens and how the model reads them.
 
 use egui::text::{CCursor, CCursorRange};
-use egui::{Align, Context, Id, Key, Layout, Modifiers, RichText, TextEdit, Ui};
+use egui::{
+    Align, Button, Context, Id, Key, Layout, Modifiers, Popup, RichText, Role, TextEdit, Ui,
+    WidgetInfo,
+};
 use pentimento_engine::prompt::inspect::Inspection;
 
 use super::PanelCx;
@@ -61,7 +64,7 @@ fn text_ui(
         label_id = ui.label(theme::strong(title)).id;
         ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
             if let Some(inspection) = inspection {
-                count_ui(ui, inspection);
+                count_ui(ui, title, inspection);
             }
         });
     });
@@ -121,8 +124,9 @@ fn weigh_by_key(ctx: &Context, id: Id, text: &mut String) -> bool {
     true
 }
 
-/// “12 / 75”, in the warning colour when the model cannot read all of it; how it reads it on hover.
-fn count_ui(ui: &mut Ui, inspection: &Inspection) {
+/// “12 / 75”, in the warning colour when the model cannot read all of it; how it reads it on hover
+/// and, for the keyboard, on a press.
+fn count_ui(ui: &mut Ui, title: &str, inspection: &Inspection) {
     let count = inspection.count;
     let palette = theme::palette(ui);
     let color = if count.used > count.limit {
@@ -131,10 +135,14 @@ fn count_ui(ui: &mut Ui, inspection: &Inspection) {
         palette.faint
     };
     let text = format!("{} / {}", count.used, count.limit);
-    ui.label(
-        RichText::new(text)
-            .size(theme::type_size::SMALL)
-            .color(color),
-    )
-    .on_hover_ui(|ui| inspection_ui(ui, inspection));
+    let name = format!("{title}: {text}");
+    let text = RichText::new(text)
+        .size(theme::type_size::SMALL)
+        .color(color);
+    let response = ui.add(Button::new(text).frame_when_inactive(false).small());
+    response.widget_info(|| WidgetInfo::labeled(Role::Button, true, &name));
+    Popup::from_toggle_button_response(&response).show(|ui| inspection_ui(ui, inspection));
+    if !Popup::is_id_open(ui.ctx(), Popup::default_response_id(&response)) {
+        response.on_hover_ui(|ui| inspection_ui(ui, inspection));
+    }
 }

@@ -32,6 +32,9 @@ pub(super) fn sampling_ui(ui: &mut Ui, cx: &mut PanelCx<'_>) {
                     sampling.steps = steps.round() as u32;
                 }
             });
+            if typed {
+                widgets::note_ui(ui, t("sigmas-decide"));
+            }
             let guidance = &mut sampling.guidance;
             widgets::slider_ui(ui, t("guidance"), guidance, 1.0..=20.0, 0.0..=100.0, 0.1)
                 .on_hover_text(t("guidance-tip"));

@@ -36,6 +36,7 @@ fn look_ui(ui: &mut Ui, settings: &mut Settings) {
             widgets::field_ui(ui, t("theme"), |ui, _| {
                 widgets::segmented_ui(
                     ui,
+                    t("theme"),
                     &mut settings.theme,
                     &[
                         (ThemeChoice::Dark, t("theme-dark")),

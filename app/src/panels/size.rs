@@ -88,7 +88,7 @@ fn aspects_ui(
         .zip(labels.iter().map(String::as_str))
         .collect();
     let mut chosen = size_px;
-    widgets::segmented_ui(ui, &mut chosen, &choices)
+    widgets::segmented_ui(ui, "", &mut chosen, &choices)
         .changed()
         .then_some(chosen)
 }

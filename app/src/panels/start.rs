@@ -25,6 +25,7 @@ pub(super) fn start_ui(ui: &mut Ui, cx: &mut PanelCx<'_>) {
         |ui| {
             widgets::segmented_ui(
                 ui,
+                "",
                 &mut start.mode,
                 &[
                     (StartMode::New, t("start-new")),
@@ -98,6 +99,7 @@ fn repaint_ui(ui: &mut Ui, start: &mut StartDraft) {
     content_ui(ui, start);
     widgets::segmented_ui(
         ui,
+        "",
         &mut start.only_masked,
         &[(false, t("area-whole")), (true, t("area-masked"))],
     )

@@ -1,6 +1,6 @@
 //! Asks for a path where the system has no file dialog: a field to type or paste it into.
 
-use egui::{Id, Key, Label, Modifiers, RichText, TextEdit, Ui};
+use egui::{Id, Key, Label, RichText, TextEdit, Ui};
 use egui_material_icons::icons;
 
 use super::PanelCx;
@@ -21,7 +21,6 @@ pub(super) fn type_path_ui(ui: &mut Ui, cx: &mut PanelCx<'_>) {
     let memory = Id::unique("typed path").with((ask.title(), &suggested));
     let mut text: String = ui.data(|data| data.get_temp(memory)).unwrap_or(suggested);
     ui.add(Label::new(theme::muted(ui, t("type-path-note"))).wrap());
-    let enter = ui.input_mut(|input| input.consume_key(Modifiers::NONE, Key::Enter));
     let hint = RichText::new(t("type-path-hint")).color(theme::palette(ui).faint);
     let field = ui.add(
         TextEdit::singleline(&mut text)
@@ -36,7 +35,10 @@ pub(super) fn type_path_ui(ui: &mut Ui, cx: &mut PanelCx<'_>) {
         info.label = Some(t("type-path-hint").to_owned());
         info
     });
-    if ui.memory(|memory| memory.focused().is_none()) {
+    let enter = field.lost_focus() && ui.input(|input| input.key_pressed(Key::Enter));
+    // Whatever had the focus before the dialog came must not take its Enter.
+    let is_new = ui.data(|data| data.get_temp::<String>(memory).is_none());
+    if is_new || ui.memory(|memory| memory.focused().is_none()) {
         field.request_focus();
     }
     ui.add_space(size::XS);

@@ -39,12 +39,14 @@ impl Studio {
                 let task = self
                     .asked
                     .take()
-                    .map(|ask| ask.with_path(typed_path(&text)));
+                    .map(|ask| ask.with_typed_path(typed_path(&text)));
                 task.map(Effect::Io).into_iter().collect()
             }
             Command::RestoreDraft(draft) => {
-                self.draft = *draft;
-                Vec::new()
+                let former = std::mem::replace(&mut self.draft, *draft);
+                let other = former.model != self.draft.model && self.model().is_some();
+                let model = self.draft.model.clone();
+                other.then_some(Effect::WarmUp(model)).into_iter().collect()
             }
             Command::Settings(settings) => self.apply_settings(settings.repaired()),
             Command::AddModelFolder(folder) => self.add_model_folder(folder),

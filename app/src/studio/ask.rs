@@ -26,6 +26,17 @@ impl Ask {
         }
     }
 
+    /// As [`Self::with_path`], for a path that was typed: where a dialog would have asked before
+    /// replacing a file, a free name is taken.
+    pub fn with_typed_path(self, path: PathBuf) -> IoTask {
+        match self {
+            Self::Save { .. } | Self::CopyFile(_) => {
+                self.with_path(unused(with_png_extension(path)))
+            }
+            _ => self.with_path(path),
+        }
+    }
+
     /// What is to be done with the path that was chosen.
     pub fn with_path(self, path: PathBuf) -> IoTask {
         match self {
@@ -81,7 +92,20 @@ fn with_png_extension(path: PathBuf) -> PathBuf {
     }
     let mut name = path.into_os_string();
     name.push(".png");
-    PathBuf::from(name)
+    // A dialog asked about the name without it.
+    unused(PathBuf::from(name))
+}
+
+/// The path, or where a file has it already, with the first number behind it that is free.
+fn unused(path: PathBuf) -> PathBuf {
+    if !path.exists() {
+        return path;
+    }
+    let stem = path.file_stem().unwrap_or_default().to_string_lossy();
+    let extension = path.extension().unwrap_or_default().to_string_lossy();
+    let numbered = |number: u32| path.with_file_name(format!("{stem} ({number}).{extension}"));
+    let free = (2..1000).map(numbered).find(|path| !path.exists());
+    free.unwrap_or(path)
 }
 
 #[cfg(test)]
@@ -101,5 +125,20 @@ mod tests {
             with_png_extension(PathBuf::from("b.PNG")),
             PathBuf::from("b.PNG")
         );
+    }
+
+    #[test]
+    fn a_typed_path_replaces_no_file() {
+        let folder = tempfile::TempDir::new().expect("temporary folder");
+        let taken = folder.path().join("a.png");
+        assert_eq!(unused(taken.clone()), taken);
+        std::fs::write(&taken, "kept").expect("file");
+        let free = folder.path().join("a (2).png");
+        assert_eq!(unused(taken.clone()), free);
+        let ask = Ask::CopyFile(PathBuf::from("b.png"));
+        match ask.with_typed_path(folder.path().join("a")) {
+            IoTask::CopyFile { to, .. } => assert_eq!(to, free),
+            other => panic!("{other:?}"),
+        }
     }
 }

@@ -8,7 +8,7 @@ use super::draft::StartMode;
 use super::edit::{Canvas, EditKind};
 use super::io_task::{Ask, Chosen, IoReply, IoTask, Saved};
 use super::session::SessionReply;
-use super::staging::{Compare, StagedResult};
+use super::staging::{Compare, StagedFiles, StagedResult};
 use super::tiles::Plane;
 use super::{Effect, Overlay, Studio};
 use crate::command::Command;
@@ -120,7 +120,7 @@ impl Studio {
             command,
             DocumentCommand::Open { .. } | DocumentCommand::Close
         ) {
-            self.staging = super::staging::Staging::default();
+            self.staging.keep_unsaved();
             self.apply_canvas(ViewCommand::Fit.into());
         }
         self.document.apply(command);
@@ -212,6 +212,7 @@ impl Studio {
                 }
             }
             IoReply::StagedOpened { pictures, shown } => {
+                self.staged_before = StagedFiles::default();
                 // What came meanwhile is newer.
                 if self.staging.is_empty() {
                     self.staging.restore(pictures, shown);

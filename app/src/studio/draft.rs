@@ -293,7 +293,7 @@ impl Draft {
             model: self.model.clone(),
             texts: [self.prompt.clone(), self.negative_prompt.clone()],
             syntax: self.prompting.syntax,
-            steps: self.sampling.steps,
+            steps: self.sampling.run_steps(),
             seed: self.prompting.dynamic.then_some(self.seed.value),
         }
     }
@@ -331,7 +331,11 @@ impl Draft {
     }
 
     /// Every control as the recipe has it, its seed locked.
-    fn recall(&mut self, recipe: Recipe) {
+    fn recall(&mut self, mut recipe: Recipe) {
+        // What the recipe's sampler does not use says nothing: the next sampler finds it as new.
+        if samplers::find(&recipe.sampler).is_ok_and(|sampler| !sampler.uses.brownian) {
+            recipe.knobs.step_noise = Knobs::of_new_recipes().step_noise;
+        }
         self.model = recipe.model.id;
         self.prompt = recipe.prompt;
         self.negative_prompt = recipe.negative_prompt;

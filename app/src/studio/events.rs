@@ -273,6 +273,8 @@ impl Studio {
                 if listing {
                     self.gallery.waiting = false;
                     self.gallery.loaded = true;
+                    // What could not be listed is not asked for again until something changes.
+                    self.gallery.total = self.gallery.entries.len() as u64;
                 } else {
                     return vec![Effect::Gallery(self.gallery.search())];
                 }

@@ -51,7 +51,7 @@ use notices::Notices;
 use prompts_read::PromptsRead;
 use recall::Reopened;
 use settings::Settings;
-use staging::Staging;
+use staging::{StagedFiles, Staging};
 use tool_settings::ToolSettings;
 
 /// The whole state.
@@ -75,6 +75,8 @@ pub struct Studio {
     pub reopened: Option<Reopened>,
     /// Results waiting to be accepted.
     pub staging: Staging,
+    /// What was staged when the studio closed, until it is back.
+    pub staged_before: StagedFiles,
     /// The canvas tools.
     pub tools: ToolSettings,
     /// The mask as a run would blur it.

@@ -256,6 +256,7 @@ fn field_name(field: &str) -> String {
         "mask" | "start.inpaint.mask" => "mask",
         "strength" | "start.strength" => "strength",
         "precision" => "precision",
+        "noise_source" => "noise",
         _ => return field.to_owned(),
     };
     t(key).to_owned()

@@ -80,20 +80,25 @@ pub struct StagedFiles {
     pub shown: usize,
 }
 
+/// Files of the results that have one.
+fn saved(results: &[StagedResult]) -> impl Iterator<Item = &PathBuf> {
+    let saved = results.iter().filter(|result| result.unsaved.is_none());
+    saved.map(|result| &result.path)
+}
+
 impl StagedFiles {
     /// What is staged.
     pub fn of(staging: &Staging) -> Self {
-        let paths = staging.results.iter().map(|result| result.path.clone());
+        let before = staging.results.iter().take(staging.current);
         Self {
-            paths: paths.collect(),
-            shown: staging.current,
+            paths: saved(&staging.results).cloned().collect(),
+            shown: before.filter(|result| result.unsaved.is_none()).count(),
         }
     }
 
     /// Whether exactly these are staged.
     pub fn are_of(&self, staging: &Staging) -> bool {
-        let staged = staging.results.iter().map(|result| &result.path);
-        self.paths.iter().eq(staged) && self.shown == staging.current
+        self.paths.iter().eq(saved(&staging.results)) && self.shown == Self::of(staging).shown
     }
 }
 
@@ -172,8 +177,7 @@ impl Staging {
             return;
         };
         if self.results.last().is_some_and(|last| last.job != job) {
-            self.results.clear();
-            self.current = 0;
+            self.keep_unsaved();
         }
         let follows = self.current + 1 >= self.results.len();
         self.results.push(StagedResult {
@@ -183,8 +187,11 @@ impl Staging {
             pixels,
             unsaved,
         });
-        if self.results.len() > MAX_RESULTS {
-            self.results.remove(0);
+        let saved = |result: &StagedResult| result.unsaved.is_none();
+        if self.results.len() > MAX_RESULTS
+            && let Some(oldest) = self.results.iter().position(saved)
+        {
+            self.results.remove(oldest);
             self.current = self.current.saturating_sub(1);
         }
         if self.results.len() == 1 {
@@ -193,6 +200,12 @@ impl Staging {
         if follows {
             self.current = self.results.len() - 1;
         }
+    }
+
+    /// Lets all results go but those that are nowhere else.
+    pub fn keep_unsaved(&mut self) {
+        self.results.retain(|result| result.unsaved.is_some());
+        self.current = self.results.len().saturating_sub(1);
     }
 
     /// Stages pictures of an earlier run and shows one of them.

@@ -55,7 +55,7 @@ pub(super) fn joined(numbers: &[f64]) -> String {
 }
 
 fn numbers(text: &str) -> Option<Vec<f64>> {
-    text.split([',', ' '])
+    text.split(|c: char| c == ',' || c.is_whitespace())
         .filter(|part| !part.is_empty())
         .map(|part| part.parse().ok().filter(|number: &f64| number.is_finite()))
         .collect()
@@ -67,7 +67,7 @@ mod tests {
 
     #[test]
     fn a_list_is_read_as_it_is_shown() {
-        assert_eq!(numbers(" 14.6, 2.5 0,"), Some(vec![14.6, 2.5, 0.0]));
+        assert_eq!(numbers(" 14.6,\n2.5\t0,"), Some(vec![14.6, 2.5, 0.0]));
         assert_eq!(numbers(""), Some(Vec::new()));
         for text in ["1 2 x", "inf", "NaN", "1;2"] {
             assert_eq!(numbers(text), None, "{text}");

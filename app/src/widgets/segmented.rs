@@ -4,9 +4,11 @@ use egui::{Button, Response, Role, Ui, WidgetInfo, vec2};
 
 use crate::theme::{self, size};
 
-/// Shows the choices; the response is marked as changed when another was chosen.
+/// Shows the choices; the response is marked as changed when another was chosen. `group`: what is
+/// chosen, for those who hear it instead of seeing the label above.
 pub fn segmented_ui<T: Copy + PartialEq>(
     ui: &mut Ui,
+    group: &str,
     value: &mut T,
     choices: &[(T, &str)],
 ) -> Response {
@@ -26,7 +28,7 @@ pub fn segmented_ui<T: Copy + PartialEq>(
             cells.min + vec2(width * at as f32, 0.0),
             vec2(width, cells.height()),
         );
-        if cell_ui(ui, cell, label, on).clicked() && !on {
+        if cell_ui(ui, cell, group, label, on).clicked() && !on {
             *value = *choice;
             changed = true;
         }
@@ -37,7 +39,7 @@ pub fn segmented_ui<T: Copy + PartialEq>(
     response
 }
 
-fn cell_ui(ui: &mut Ui, cell: egui::Rect, label: &str, on: bool) -> Response {
+fn cell_ui(ui: &mut Ui, cell: egui::Rect, group: &str, label: &str, on: bool) -> Response {
     let palette = theme::palette(ui);
     let color = if on { palette.text } else { palette.muted };
     let text = egui::RichText::new(label).size(12.5).color(color);
@@ -54,6 +56,11 @@ fn cell_ui(ui: &mut Ui, cell: egui::Rect, label: &str, on: bool) -> Response {
     child.spacing_mut().button_padding = vec2(2.0, 0.0);
     child.spacing_mut().interact_size.y = cell.height();
     let response = child.add_sized(cell.size(), button);
-    response.widget_info(|| WidgetInfo::selected(Role::RadioButton, ui.is_enabled(), on, label));
+    let name = if group.is_empty() {
+        label.to_owned()
+    } else {
+        format!("{group}: {label}")
+    };
+    response.widget_info(|| WidgetInfo::selected(Role::RadioButton, ui.is_enabled(), on, &name));
     response
 }

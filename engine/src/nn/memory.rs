@@ -12,6 +12,8 @@ use crate::kernels::cpu::Element;
 /// On running out of fitting pieces, what is kept shrinks to this: pieces of another stage's sizes
 /// would only add to the peak.
 const KEPT_BYTES: usize = 128 << 20;
+/// More pieces than any network has at once: some came from elsewhere and nobody asks for them.
+const MOST_PIECES: usize = 64;
 /// Smaller pieces come cheap from the allocator.
 const LEAST_BYTES: usize = 64 << 10;
 /// A piece that is more than this much larger than what is needed is left for a larger need.
@@ -74,6 +76,9 @@ impl<T: Kept> Drop for Buffer<T> {
         if size_of_val(values.as_slice()) >= LEAST_BYTES {
             let mut kept = T::pieces().lock().unwrap_or_else(PoisonError::into_inner);
             kept.push(values);
+            if kept.len() > MOST_PIECES {
+                shrink(&mut kept, KEPT_BYTES);
+            }
         }
     }
 }

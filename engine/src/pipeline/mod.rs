@@ -22,7 +22,7 @@ use crate::event::Stage;
 use crate::families::model::Model;
 use crate::guidance::Guidance;
 use crate::latent::Latents;
-use crate::nn::{Act, release};
+use crate::nn::Act;
 use crate::noise::{self, NoiseSource};
 use crate::preview::{LinearMap, Previewer};
 use crate::raster::{Mask, Picture};
@@ -172,9 +172,7 @@ pub fn render(
 
     listener.on_stage(Stage::Decoding);
     let began = Instant::now();
-    let made = decode(&latents, inputs, start.made_px);
-    release();
-    let made = made?;
+    let made = decode(&latents, inputs, start.made_px)?;
     let decode_time = began.elapsed();
     let (picture, unmasked_pixels_verified) = start.finish(made);
     Ok(Rendered {

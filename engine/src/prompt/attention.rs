@@ -8,7 +8,7 @@ use super::lone_words;
 const STEP: f64 = 1.1;
 
 /// Weights are kept within this, so that no row of brackets makes a picture of infinities.
-const MOST: f64 = 1e4;
+pub(super) const MOST_WEIGHT: f64 = 1e4;
 
 /// The word that begins a new chunk.
 const BREAK: &str = "BREAK";
@@ -109,7 +109,8 @@ impl Reader {
 
     fn scale(&mut self, from: usize, factor: f64) {
         for (_, weight) in self.found.iter_mut().skip(from) {
-            *weight *= factor;
+            // Bounded at once: products of huge numbers would be none in the end.
+            *weight = (*weight * factor).clamp(-MOST_WEIGHT, MOST_WEIGHT);
         }
     }
 
@@ -139,7 +140,7 @@ impl Reader {
         }
         let mut pieces: Vec<Piece> = Vec::new();
         for (text, weight) in self.found {
-            let weight = weight.clamp(-MOST, MOST);
+            let weight = weight.clamp(-MOST_WEIGHT, MOST_WEIGHT);
             match (text, pieces.last_mut()) {
                 (None, _) => pieces.push(Piece::Break),
                 (Some(more), Some(Piece::Text { text, weight: same })) if *same == weight => {

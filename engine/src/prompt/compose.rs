@@ -1,6 +1,7 @@
 //! `AND`: several prompts in one picture (composable diffusion, Liu et al. 2022), each with an
 //! optional weight at its end.
 
+use super::attention::MOST_WEIGHT;
 use super::lone_words;
 
 const AND: &str = "AND";
@@ -48,7 +49,7 @@ fn part(text: &str) -> Part {
                 .chars()
                 .all(|digit| digit.is_ascii_digit() || digit == '.');
         let weight = plain.then(|| weight.parse::<f64>().ok())??;
-        Some((words.trim_end(), weight))
+        Some((words.trim_end(), weight.clamp(-MOST_WEIGHT, MOST_WEIGHT)))
     });
     let (text, weight) = weighted.unwrap_or((text, 1.0));
     Part {

@@ -4,7 +4,7 @@
 //! folder without extension. A `.json` or `.yaml` file holds a tree of lists whose names are the
 //! paths of its keys. Only what lies in the folders is ever read, whatever a prompt names.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -26,6 +26,8 @@ const DEEPEST: usize = 8;
 pub struct WildcardFiles {
     /// By name; a name of an earlier folder wins.
     sources: BTreeMap<String, Source>,
+    /// Folders that were looked into, as they are without links.
+    seen: BTreeSet<PathBuf>,
 }
 
 #[derive(Debug)]
@@ -53,6 +55,11 @@ impl WildcardFiles {
     }
 
     fn add_folder(&mut self, folder: &Path, prefix: &str, depth: usize) {
+        let whole = folder.canonicalize();
+        // Links may lead in circles.
+        if !whole.is_ok_and(|whole| self.seen.insert(whole)) {
+            return;
+        }
         let Ok(entries) = std::fs::read_dir(folder) else {
             return;
         };
@@ -151,7 +158,8 @@ fn word(value: &Value) -> Option<String> {
 /// A file's text, where it is not too long; bytes that are no UTF-8 are replaced.
 fn read(path: &Path) -> Option<String> {
     let mut bytes = Vec::new();
-    let file = File::open(path).ok()?;
+    // Opening a pipe would wait for whoever writes to it.
+    let file = path.is_file().then(|| File::open(path).ok())??;
     file.take(MOST_BYTES + 1).read_to_end(&mut bytes).ok()?;
     if bytes.len() as u64 > MOST_BYTES {
         return None;

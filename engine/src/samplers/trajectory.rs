@@ -89,7 +89,9 @@ pub fn trajectory(
     });
     let planned = all.len();
     let noise_scale = noise_scale(sampler.class, seen.spacing(), &all);
-    let mut run: Vec<Step> = all.into_iter().skip(steps - kept).collect();
+    // Schedules that join equal levels give fewer steps than asked: the last ones are kept.
+    let skipped = (steps - kept).min(planned.saturating_sub(kept));
+    let mut run: Vec<Step> = all.into_iter().skip(skipped).collect();
     if let Walk::Own(steps) = sampler.walk {
         run = steps(run, &levels);
     }

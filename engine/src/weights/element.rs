@@ -264,14 +264,19 @@ impl Entry {
     /// # Errors
     /// `BadFile` when the file ends before, `Io` when reading fails.
     pub fn read(&self, source: &ByteSource) -> Result<Vec<u8>> {
-        let too_large = |_| {
+        let too_large = || {
             EngineError::bad_file(
                 source.label(),
                 format!("a tensor of {} bytes", self.len),
                 "it is too large for this machine: choose a smaller model",
             )
         };
-        let mut stored = vec![0; usize::try_from(self.len).map_err(too_large)?];
+        let len = usize::try_from(self.len).map_err(|_too_long| too_large())?;
+        let mut stored = Vec::new();
+        stored
+            .try_reserve_exact(len)
+            .map_err(|_refused| too_large())?;
+        stored.resize(len, 0);
         source.read_at(self.offset, &mut stored)?;
         Ok(match &self.strides {
             None => stored,

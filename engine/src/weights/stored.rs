@@ -132,7 +132,13 @@ fn read_as<T: bytemuck::Pod + Send + Sync>(
     is_finite: impl Fn(T) -> bool + Sync,
 ) -> Result<Vec<T>> {
     let count = entry.len as usize / size_of::<T>();
-    let mut values: Vec<T> = bytemuck::allocation::zeroed_vec(count);
+    let mut values: Vec<T> = bytemuck::allocation::try_zeroed_vec(count).map_err(|()| {
+        EngineError::bad_file(
+            source.label(),
+            format!("tensor “{name}” has {} bytes", entry.len),
+            "it is too large for this machine: choose a smaller model",
+        )
+    })?;
     values
         .par_chunks_mut(TASK_VALUES)
         .enumerate()

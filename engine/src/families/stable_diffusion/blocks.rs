@@ -126,9 +126,11 @@ impl Attention {
 
     /// What `tokens` (B, M, context channels) answer with.
     pub(super) fn answers(&self, tokens: &Act) -> Result<Answers> {
+        // Weighted prompts come in f32; their keys and values go with the other operand's type.
+        let tokens = ops::in_precision_of(tokens, &self.key)?;
         Ok(Answers {
-            keys: ops::linear(tokens, &self.key)?,
-            values: ops::linear(tokens, &self.value)?,
+            keys: ops::linear(&tokens, &self.key)?,
+            values: ops::linear(&tokens, &self.value)?,
         })
     }
 

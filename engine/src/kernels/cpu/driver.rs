@@ -148,8 +148,11 @@ impl<T: TileElement, O: Element, R: RowSource> Product<'_, T, O, R> {
             for from in (0..tiles).step_by(at_once) {
                 let row = first + from * b.tile_rows;
                 let rows = (end - row).min(at_once * b.tile_rows);
+                let column = panel * b.panel_outputs();
                 for at in row..row + rows {
-                    target.prefetch(self.places.of(at), panel * b.panel_outputs());
+                    let at = self.places.of(at);
+                    target.prefetch(at, column);
+                    self.epilogue.prefetch(at, column);
                 }
                 for (index, part) in parts.iter().enumerate() {
                     let start = panel * b.panel_len() + part.start(b);

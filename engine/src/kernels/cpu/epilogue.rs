@@ -2,7 +2,7 @@
 
 use super::math::Activation;
 use super::pack::PackedMatrix;
-use super::shared::{Rows, Target};
+use super::shared::{Rows, Target, prefetch_read};
 use super::simd::{Element, Kernel, Simd};
 
 /// What happens to each value of a product before it is stored, in this order: bias, activation
@@ -70,6 +70,19 @@ impl<'a, O> Epilogue<'a, O> {
         Self {
             residual: Some(residual),
             ..self
+        }
+    }
+
+    /// Asks for what will be added to a place; a hint, for any place.
+    #[inline(always)]
+    pub(super) fn prefetch(&self, row: usize, col: usize) {
+        if let Some(residual) = self.residual {
+            prefetch_read(
+                residual
+                    .data
+                    .as_ptr()
+                    .wrapping_add(row * residual.stride + col),
+            );
         }
     }
 
@@ -161,11 +174,16 @@ impl<O: Element> Kernel for Finish<'_, O> {
             self.sums.len() >= self.rows * 2 * S::LANES,
             "sums of all rows"
         );
+        let (mut group_start, mut group_end, mut bias) = (0, 0, None);
         for i in 0..self.rows {
             let row = self.places.of(self.row + i);
-            let bias = epilogue
-                .bias
-                .map(|bias| &bias[row / epilogue.bias_rows * b.n..][..b.n]);
+            if row >= group_end || row < group_start {
+                // A division, which takes as long as all else that a row needs.
+                let group = row / epilogue.bias_rows;
+                group_start = group * epilogue.bias_rows;
+                group_end = group_start.saturating_add(epilogue.bias_rows);
+                bias = epilogue.bias.map(|bias| &bias[group * b.n..][..b.n]);
+            }
             let first = self.panel * b.panel_outputs();
             for j in 0..b.panel_outputs() / S::LANES {
                 let col = first + j * S::LANES;

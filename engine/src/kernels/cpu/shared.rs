@@ -216,6 +216,19 @@ unsafe impl<T: Element> Send for Target<'_, T> {}
 // SAFETY: as above.
 unsafe impl<T: Element> Sync for Target<'_, T> {}
 
+/// Asks for the cache line of a value that will be read soon; a hint, for any place.
+#[inline(always)]
+pub(super) fn prefetch_read<T>(place: *const T) {
+    #[cfg(target_arch = "x86_64")]
+    {
+        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        // SAFETY: a prefetch reads and writes nothing and faults on no address.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(place.cast()) };
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = place;
+}
+
 impl<T> Target<'_, T> {
     /// Asks for the cache line of a value that will be written soon; a hint, for any place.
     #[inline(always)]

@@ -251,6 +251,20 @@ pub fn linear(x: &Act, layer: &Linear) -> Result<Act> {
     linear_then(x, layer, &Then::default())
 }
 
+/// Tokens in the number type that `layer` multiplies in, which its results then have too.
+///
+/// # Errors
+/// `Compute` when the device fails.
+pub fn in_precision_of(x: &Act, layer: &Linear) -> Result<Act> {
+    Ok(match &layer.weight {
+        LinearWeight::Tensor(_) => x.clone(),
+        LinearWeight::Host(weight) => Act(match weight.precision() {
+            Precision::F32 => Repr::F32(Same::same(x)?),
+            Precision::Bf16 => Repr::Bf16(Same::same(x)?),
+        }),
+    })
+}
+
 /// Fully connected layer with more to do on its result.
 ///
 /// # Errors

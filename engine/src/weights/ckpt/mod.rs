@@ -2,10 +2,11 @@
 //! pickle, a program that builds objects; ours builds nothing but lists, dictionaries and
 //! descriptions of tensors, and runs nothing.
 //!
-//! - [`machine`]: the stack machine, without recursion, with a budget, over an arena of [`values`];
-//! - [`literals`]: its numbers and texts; [`objects`]: what calls mean to it; [`globals`]: which of Python's names it knows;
-//! - [`tensors`]: the tensors in what it built, checked against the storages;
-//! - [`zip`], [`legacy`]: where pickle and storages lie, in the two layouts `torch.save` has had.
+//! - `machine`: the stack machine, without recursion, with a budget, over an arena of `values`;
+//! - `literals`: its numbers and texts; `objects`: what calls mean to it; `globals`: which of Python's
+//!   names it knows;
+//! - `tensors`: the tensors in what it built, checked against the storages;
+//! - `zip`, `legacy`: where pickle and storages lie, in the two layouts `torch.save` has had.
 
 mod globals;
 mod legacy;

@@ -76,7 +76,7 @@ fn rename_in_level(inner: &str, levels: usize) -> Option<String> {
             &[("block", "resnets"), ("downsample", "downsamplers.0")],
         ),
         "up" => (
-            format!("up_blocks.{}", levels.checked_sub(level + 1)?),
+            format!("up_blocks.{}", levels.checked_sub(level.checked_add(1)?)?),
             &[("block", "resnets"), ("upsample", "upsamplers.0")],
         ),
         _ => return None,

@@ -76,11 +76,18 @@ pub(super) fn to_transformers(
         };
         // OpenCLIP multiplies by this matrix from the other side.
         let turned = match entry.shape.as_slice() {
-            &[from, to] if open && name == "text_projection" => Some(super::Entry {
-                shape: vec![to, from],
-                strides: Some(vec![1, to]),
-                ..entry.clone()
-            }),
+            &[from, to]
+                if open
+                    && name == "text_projection"
+                    && entry.strides.is_none()
+                    && entry.element.block().0 == 1 =>
+            {
+                Some(super::Entry {
+                    shape: vec![to, from],
+                    strides: Some(vec![1, to]),
+                    ..entry.clone()
+                })
+            }
             _ => None,
         };
         let entry = turned.unwrap_or(entry);
@@ -137,7 +144,7 @@ fn layer_of(name: &str) -> Option<usize> {
 /// have lost the last one already.
 fn drop_last_layer(entries: &mut Entries) {
     let layers = entries.keys().filter_map(|name| layer_of(name)).max();
-    let Some(last) = layers.filter(|last| last + 1 != SHORTENED_LAYERS) else {
+    let Some(last) = layers.filter(|last| last.checked_add(1) != Some(SHORTENED_LAYERS)) else {
         return;
     };
     entries.retain(|name, _| layer_of(name) != Some(last));

@@ -11,6 +11,7 @@ mod plan;
 mod softmax;
 
 use std::cell::RefCell;
+use std::sync::{Mutex, PoisonError};
 
 use half::bf16;
 use rayon::prelude::*;
@@ -76,31 +77,40 @@ pub fn attention<T: Element, O: Element>(
     heads: Heads,
     out: RowsMut<'_, O>,
 ) {
-    // Taken out rather than borrowed: while it waits, this thread may be given another attention.
     if T::PRECISION == Precision::Bf16 && isa.has_fast_bf16() {
-        let mut copies = COPIES_BF16.take();
-        stream::<T, bf16, O>(isa, [q, k, v], heads, &mut copies, out);
-        COPIES_BF16.set(copies);
+        with_copies(&COPIES_BF16, |copies| {
+            stream::<T, bf16, O>(isa, [q, k, v], heads, copies, out);
+        });
     } else {
-        let mut copies = COPIES_F32.take();
-        stream::<T, f32, O>(isa, [q, k, v], heads, &mut copies, out);
-        COPIES_F32.set(copies);
+        with_copies(&COPIES_F32, |copies| {
+            stream::<T, f32, O>(isa, [q, k, v], heads, copies, out);
+        });
     }
 }
 
+/// Copies of keys and values, kept from one attention to the next.
+static COPIES_F32: Mutex<Option<Copies<f32>>> = Mutex::new(None);
+static COPIES_BF16: Mutex<Option<Copies<bf16>>> = Mutex::new(None);
+
+/// Lends what is kept. It is taken out rather than locked: while an attention waits for its parts, its
+/// thread may be given another one, which then begins anew.
+fn with_copies<C: Element>(kept: &Mutex<Option<Copies<C>>>, work: impl FnOnce(&mut Copies<C>)) {
+    let lock = || kept.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut copies = lock().take().unwrap_or_default();
+    work(&mut copies);
+    *lock() = Some(copies);
+}
+
 thread_local! {
-    /// Copies of keys and values, kept by the calling thread from one attention to the next.
-    static COPIES_F32: RefCell<Copies<f32>> = RefCell::default();
-    static COPIES_BF16: RefCell<Copies<bf16>> = RefCell::default();
     static WORK: RefCell<Work> = RefCell::default();
 }
 
-/// Copies that a thread keeps take at most this much.
+/// Kept copies take at most this much.
 const KEPT_BYTES: usize = 32 << 20;
 
 /// Keys and values in the element type and order of the products.
 #[derive(Default)]
-struct Copies<C> {
+struct Copies<C: Element> {
     /// (pairs of batch and head, keys, depth); empty where keys are read as they lie.
     keys: Aligned<C>,
     /// (pairs of batch and head, blocks of keys, rows of the result, KEYS).

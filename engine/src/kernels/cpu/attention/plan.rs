@@ -8,6 +8,9 @@ use super::super::shared::{Aligned, Rows, Target};
 use super::super::simd::{Element, Kernel, Precision, Simd};
 use super::{Heads, KEYS, REGISTERS, ROWS, Work, room};
 
+/// Keys whose values are transposed together.
+const EIGHT: usize = 8;
+
 /// The sizes of an attention.
 pub(super) struct Plan {
     pub(super) isa: Isa,
@@ -65,12 +68,17 @@ impl Plan {
         pair: usize,
         first: usize,
     ) -> Aligned<C> {
-        let group = group_of::<C>();
         let mut out = Aligned::zeros(self.width * self.depth);
         let panel = out.as_mut_slice();
+        let group = group_of::<C>();
         for lane in 0..self.width.min(self.queries - first) {
-            for (d, from) in self.part(q, pair, first + lane).iter().enumerate() {
-                panel[(d / group * self.width + lane) * group + d % group] = cast(*from);
+            let row = self.part(q, pair, first + lane);
+            let places = panel[group * lane..].chunks_mut(group * self.width);
+            for (place, inputs) in places.zip(row.chunks(group)) {
+                place[0] = cast(inputs[0]);
+                if let Some(&second) = inputs.get(1) {
+                    place[1] = cast(second);
+                }
             }
         }
         out
@@ -104,7 +112,22 @@ impl Plan {
             if count < KEYS || self.rows > self.heads.dim {
                 block.fill(C::default());
             }
-            for key in 0..count {
+            // Eight keys at once: each row of the copy then takes eight neighbours in one store.
+            let mut key = 0;
+            while key + EIGHT <= count {
+                let rows: [&[T]; EIGHT] =
+                    std::array::from_fn(|i| self.part(v, pair, first + key + i));
+                for (d, row) in block
+                    .chunks_exact_mut(KEYS)
+                    .take(self.heads.dim)
+                    .enumerate()
+                {
+                    let values: [C; EIGHT] = std::array::from_fn(|i| cast(rows[i][d]));
+                    row[key..key + EIGHT].copy_from_slice(&values);
+                }
+                key += EIGHT;
+            }
+            for key in key..count {
                 let from = self.part(v, pair, first + key);
                 for (row, from) in block.chunks_exact_mut(KEYS).zip(from) {
                     row[key] = cast(*from);
