@@ -11,7 +11,9 @@
 //!   a sampler ([`samplers`]) walks the levels of a schedule ([`schedules`]) with our own [`noise`];
 //!   the [`denoiser`] behind it is a network with [`guidance`]; each step gives a [`preview`];
 //! - [`families`]: the networks, on the shared layers of [`nn`], whose `ops` are the only door to
-//!   compute; their [`weights`] come through bounded readers; [`catalog`] knows which exist.
+//!   compute: our [`kernels`] on the CPU, the tensor library elsewhere; their [`weights`] come through
+//!   bounded readers, which show single files as the folders they stand for; [`catalog`] knows which
+//!   exist, and what lies beside a file and decides how it is read.
 //!
 //! To add a family, sampler or schedule: a file and one line in `FAMILIES`, `SAMPLERS`, `SCHEDULES`.
 //!

@@ -22,7 +22,7 @@ use crate::event::Stage;
 use crate::families::model::Model;
 use crate::guidance::Guidance;
 use crate::latent::Latents;
-use crate::nn::Act;
+use crate::nn::{Act, release};
 use crate::noise::{self, NoiseSource};
 use crate::preview::{LinearMap, Previewer};
 use crate::raster::{Mask, Picture};
@@ -171,6 +171,8 @@ pub fn render(
     let preview_share = spent.as_secs_f64() / began.elapsed().as_secs_f64().max(1e-9);
 
     listener.on_stage(Stage::Decoding);
+    // The decoder's maps are of other sizes, and its largest ones are the run's peak of memory.
+    release();
     let began = Instant::now();
     let made = decode(&latents, inputs, start.made_px)?;
     let decode_time = began.elapsed();

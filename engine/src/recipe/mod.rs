@@ -116,7 +116,8 @@ fn prompt_revision() -> u32 {
 pub struct ModelRef {
     /// Catalogue id: folder or file name without extension.
     pub id: String,
-    /// SHA-256 over the sorted lines `path\0sha256\n` of the loaded files, in hex.
+    /// Of a single file its SHA-256, of a folder that over the sorted lines `path\0sha256\n` of the
+    /// loaded files; in hex.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sha256: Option<String>,
     /// What another program calls its hash: the first eight or more hex digits of a single file's
