@@ -139,6 +139,8 @@ fn count_ui(ui: &mut Ui, title: &str, inspection: &Inspection) {
     let text = RichText::new(text)
         .size(theme::type_size::SMALL)
         .color(color);
+    // Without a frame at rest the number stands flush with the field below.
+    ui.spacing_mut().button_padding.x = 0.0;
     let response = ui.add(Button::new(text).frame_when_inactive(false).small());
     response.widget_info(|| WidgetInfo::labeled(Role::Button, true, &name));
     Popup::from_toggle_button_response(&response).show(|ui| inspection_ui(ui, inspection));
