@@ -11,6 +11,7 @@
 
 mod kernels;
 mod networks;
+mod peer;
 mod pictures;
 mod statistics;
 mod whole;

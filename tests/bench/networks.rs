@@ -1,9 +1,7 @@
 //! Whole networks at their true size: a guided UNet step and a decode of Stable Diffusion 1.5 at 512 x 512, ours and
 //! torch's by turns in one run.
 
-use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::Instant;
 
 use candle_core::{Device, Tensor};
@@ -17,58 +15,13 @@ use pentimento_engine::nn::{Act, Compute};
 use pentimento_engine::prompt::Reading;
 use pentimento_engine::weights::files::ModelFiles;
 
+use crate::peer::Peer;
 use crate::statistics::{median, range};
 
 /// Operations of a guided step and of a decode, counted by torch's FlopCounterMode.
 const STEP_FLOPS: f64 = 1.607e12;
 const DECODE_FLOPS: f64 = 2.515e12;
 const ROUNDS: usize = 5;
-
-/// torch in a process of its own, which answers each line of work with the seconds it took.
-struct Peer {
-    child: Child,
-    orders: ChildStdin,
-    answers: BufReader<ChildStdout>,
-}
-
-impl Peer {
-    fn start(python: &str, folder: &Path) -> Self {
-        let script = support::places::root().join("tests/bench/torch_networks.py");
-        let mut child = Command::new(python)
-            .args([script.as_path(), folder])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap_or_else(|error| panic!("{python}: {error}"));
-        let orders = child.stdin.take().unwrap();
-        let answers = BufReader::new(child.stdout.take().unwrap());
-        Self {
-            child,
-            orders,
-            answers,
-        }
-    }
-
-    fn answer(&mut self) -> String {
-        let mut line = String::new();
-        self.answers.read_line(&mut line).unwrap();
-        assert!(!line.is_empty(), "the reference process ended");
-        line.trim().to_owned()
-    }
-
-    fn secs(&mut self, order: &str) -> f64 {
-        writeln!(self.orders, "{order}").unwrap();
-        self.answer().parse().unwrap()
-    }
-}
-
-impl Drop for Peer {
-    fn drop(&mut self) {
-        let _ended_already = self.child.kill().is_err();
-        let _reaped = self.child.wait().is_ok();
-    }
-}
 
 /// A model with encoded prompts, ready to be timed.
 struct Ours {
@@ -128,7 +81,7 @@ impl Ours {
 pub(crate) fn measure(folder: &str, python: Option<&str>) {
     let folder = Path::new(folder).join("diffusers");
     let pool = rayon::ThreadPoolBuilder::new().build().unwrap();
-    let mut peer = python.map(|python| Peer::start(python, &folder));
+    let mut peer = python.map(|python| Peer::start(python, "torch_networks.py", &folder));
     let versions = peer
         .as_mut()
         .map_or("torch did not run".to_owned(), Peer::answer);

@@ -1,7 +1,5 @@
 //! The starter model's picture, 20 steps with guidance: ours and diffusers' by turns, and with and without previews.
 
-use std::io::{BufRead, BufReader, Write};
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::Instant;
 
 use pentimento_engine::event::Event;
@@ -9,6 +7,7 @@ use pentimento_engine::recipe::{Precision, Recipe};
 use support::places;
 use support::running::{Options, Running, built_in, recipe};
 
+use crate::peer::Peer;
 use crate::statistics::{median, range};
 
 const ROUNDS: usize = 9;
@@ -40,52 +39,6 @@ fn once(running: &Running, recipe: &Recipe) -> (f64, f64) {
     (began.elapsed().as_secs_f64(), share)
 }
 
-/// diffusers in a process of its own, which makes a picture for each line it reads.
-struct Peer {
-    child: Child,
-    orders: ChildStdin,
-    answers: BufReader<ChildStdout>,
-}
-
-impl Peer {
-    fn start(python: &str) -> Self {
-        let mut child = Command::new(python)
-            .arg(places::root().join("tests/bench/diffusers_starter.py"))
-            .arg(places::model("starter"))
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap_or_else(|error| panic!("{python}: {error}"));
-        let orders = child.stdin.take().unwrap();
-        let answers = BufReader::new(child.stdout.take().unwrap());
-        Self {
-            child,
-            orders,
-            answers,
-        }
-    }
-
-    fn answer(&mut self) -> String {
-        let mut line = String::new();
-        self.answers.read_line(&mut line).unwrap();
-        assert!(!line.is_empty(), "the reference process ended");
-        line.trim().to_owned()
-    }
-
-    fn once(&mut self) -> f64 {
-        writeln!(self.orders, "go").unwrap();
-        self.answer().parse().unwrap()
-    }
-}
-
-impl Drop for Peer {
-    fn drop(&mut self) {
-        let _ended_already = self.child.kill().is_err();
-        let _reaped = self.child.wait().is_ok();
-    }
-}
-
 /// Prints the tables.
 pub(crate) fn measure(python: Option<&str>) {
     // One engine each: a change of precision would load the model again.
@@ -95,20 +48,21 @@ pub(crate) fn measure(python: Option<&str>) {
         ..Options::default()
     });
     let (f32, auto) = (starter(Precision::F32), starter(Precision::Auto));
-    let mut peer = python.map(Peer::start);
+    let mut peer =
+        python.map(|python| Peer::start(python, "diffusers_starter.py", &places::model("starter")));
     let versions = peer.as_mut().map(Peer::answer);
     once(&plain, &f32);
     once(&automatic, &auto);
     once(&previewed, &f32);
     if let Some(peer) = &mut peer {
-        peer.once();
+        peer.secs("go");
     }
     let mut rows: [Vec<f64>; 4] = Default::default();
     let mut shares = Vec::new();
     for _ in 0..ROUNDS {
         rows[0].push(once(&plain, &f32).0);
         if let Some(peer) = &mut peer {
-            rows[1].push(peer.once());
+            rows[1].push(peer.secs("go"));
         }
         rows[2].push(once(&automatic, &auto).0);
         let (seconds, share) = once(&previewed, &f32);
