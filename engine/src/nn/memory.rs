@@ -8,10 +8,14 @@ use std::sync::{Mutex, PoisonError};
 use half::bf16;
 
 use crate::kernels::cpu::Element;
+use crate::kernels::cpu::aligned::Aligned;
 
 /// On running out of fitting pieces, what is kept shrinks to this: pieces of another stage's sizes
 /// would only add to the peak.
 const KEPT_BYTES: usize = 128 << 20;
+/// For each byte that is asked for then, as many fewer are kept: at the sizes of large pictures
+/// memory is worth more than the time it takes to get it.
+const KEPT_LESS: usize = 4;
 /// More pieces than any network has at once: some came from elsewhere and nobody asks for them.
 const MOST_PIECES: usize = 64;
 /// Smaller pieces come cheap from the allocator.
@@ -21,7 +25,10 @@ const SLACK: usize = 2;
 
 /// Values whose memory is used again.
 #[derive(Debug)]
-pub(super) struct Buffer<T: Kept>(Vec<T>);
+pub(super) struct Buffer<T: Kept> {
+    piece: Aligned<T>,
+    len: usize,
+}
 
 impl<T: Kept> Buffer<T> {
     /// `len` values, whatever they were: for results that are written as a whole.
@@ -30,33 +37,40 @@ impl<T: Kept> Buffer<T> {
         let fitting = kept
             .iter()
             .enumerate()
-            .filter(|(_, piece)| (len..=len.saturating_mul(SLACK)).contains(&piece.len()))
-            .min_by_key(|(_, piece)| piece.len())
+            .filter(|(_, piece)| {
+                (len..=len.saturating_mul(SLACK)).contains(&piece.as_slice().len())
+            })
+            .min_by_key(|(_, piece)| piece.as_slice().len())
             .map(|(index, _)| index);
-        let mut values = match fitting {
+        let piece = match fitting {
             Some(index) => kept.swap_remove(index),
             None => {
-                shrink(&mut kept, KEPT_BYTES);
-                vec![T::default(); len]
+                let asked = len.saturating_mul(size_of::<T>() * KEPT_LESS);
+                shrink(&mut kept, KEPT_BYTES.saturating_sub(asked));
+                Aligned::zeros(len)
             }
         };
         drop(kept);
-        values.truncate(len);
+        let mut buffer = Self { piece, len };
         // A kernel that leaves a value out shows at once.
         if cfg!(debug_assertions) {
-            values.fill(T::from_f32(f32::NAN));
+            buffer.as_mut_slice().fill(T::from_f32(f32::NAN));
         }
-        Self(values)
+        buffer
     }
 
     /// Takes values over.
     pub(super) fn new(values: Vec<T>) -> Self {
-        Self(values)
+        let len = values.len();
+        Self {
+            piece: Aligned::from_vec(values),
+            len,
+        }
     }
 
     /// All values, writable.
     pub(super) fn as_mut_slice(&mut self) -> &mut [T] {
-        &mut self.0
+        &mut self.piece.as_mut_slice()[..self.len]
     }
 }
 
@@ -64,18 +78,16 @@ impl<T: Kept> Deref for Buffer<T> {
     type Target = [T];
 
     fn deref(&self) -> &[T] {
-        &self.0
+        &self.piece.as_slice()[..self.len]
     }
 }
 
 impl<T: Kept> Drop for Buffer<T> {
     fn drop(&mut self) {
-        let mut values = std::mem::take(&mut self.0);
-        // As long as its memory: only then can all of it be handed out again.
-        values.resize(values.capacity(), T::default());
-        if size_of_val(values.as_slice()) >= LEAST_BYTES {
+        let piece = std::mem::take(&mut self.piece);
+        if size_of_val(piece.as_slice()) >= LEAST_BYTES {
             let mut kept = T::pieces().lock().unwrap_or_else(PoisonError::into_inner);
-            kept.push(values);
+            kept.push(piece);
             if kept.len() > MOST_PIECES {
                 shrink(&mut kept, KEPT_BYTES);
             }
@@ -84,8 +96,8 @@ impl<T: Kept> Drop for Buffer<T> {
 }
 
 /// Frees pieces, smallest first, until at most `bytes` are kept.
-fn shrink<T: Kept>(kept: &mut Vec<Vec<T>>, bytes: usize) {
-    kept.sort_unstable_by_key(|piece| std::cmp::Reverse(piece.len()));
+fn shrink<T: Kept>(kept: &mut Vec<Aligned<T>>, bytes: usize) {
+    kept.sort_unstable_by_key(|piece| std::cmp::Reverse(piece.as_slice().len()));
     let mut total: usize = kept.iter().map(|piece| size_of_val(piece.as_slice())).sum();
     while total > bytes {
         let Some(piece) = kept.pop() else { return };
@@ -106,19 +118,19 @@ pub fn release() {
 
 /// A number of activations, with the store of its type.
 pub(super) trait Kept: Element {
-    fn pieces() -> &'static Mutex<Vec<Vec<Self>>>;
+    fn pieces() -> &'static Mutex<Vec<Aligned<Self>>>;
 }
 
 impl Kept for f32 {
-    fn pieces() -> &'static Mutex<Vec<Vec<Self>>> {
-        static PIECES: Mutex<Vec<Vec<f32>>> = Mutex::new(Vec::new());
+    fn pieces() -> &'static Mutex<Vec<Aligned<Self>>> {
+        static PIECES: Mutex<Vec<Aligned<f32>>> = Mutex::new(Vec::new());
         &PIECES
     }
 }
 
 impl Kept for bf16 {
-    fn pieces() -> &'static Mutex<Vec<Vec<Self>>> {
-        static PIECES: Mutex<Vec<Vec<bf16>>> = Mutex::new(Vec::new());
+    fn pieces() -> &'static Mutex<Vec<Aligned<Self>>> {
+        static PIECES: Mutex<Vec<Aligned<bf16>>> = Mutex::new(Vec::new());
         &PIECES
     }
 }
@@ -143,11 +155,15 @@ mod tests {
         assert_eq!((whole.as_ptr(), whole.len()), (place, len));
     }
 
+    fn lengths(kept: &[Aligned<f32>]) -> Vec<usize> {
+        kept.iter().map(|piece| piece.as_slice().len()).collect()
+    }
+
     #[test]
     fn what_is_kept_shrinks_from_the_smallest() {
-        let mut kept: Vec<Vec<f32>> = [10, 40, 20].map(|len| vec![0.0; len]).to_vec();
+        let mut kept: Vec<Aligned<f32>> = [10, 40, 20].map(Aligned::zeros).into();
         shrink(&mut kept, 60 * size_of::<f32>());
-        assert_eq!(kept.iter().map(Vec::len).collect::<Vec<_>>(), [40, 20]);
+        assert_eq!(lengths(&kept), [40, 20]);
         shrink(&mut kept, 0);
         assert!(kept.is_empty());
     }

@@ -116,7 +116,7 @@ impl Middle {
         })
     }
 
-    fn forward(&self, x: &Act, cancel: &CancelToken) -> Result<Act> {
+    fn forward(&self, x: Act, cancel: &CancelToken) -> Result<Act> {
         let mut x = self.first.forward(x, None)?;
         if let Some((norm, attention)) = &self.attention {
             cancel.check()?;
@@ -126,7 +126,7 @@ impl Middle {
             let y = ops::map_from_tokens(&y, x.size())?;
             x = ops::add(&y, &x)?;
         }
-        self.last.forward(&x, None)
+        self.last.forward(x, None)
     }
 }
 
@@ -278,15 +278,15 @@ impl Autoencoder for KlAutoencoder {
         for stage in &encoder.stages {
             for resnet in &stage.resnets {
                 cancel.check()?;
-                x = resnet.forward(&x, None)?;
+                x = resnet.forward(x, None)?;
             }
             if let Some(conv) = &stage.resize {
                 x = ops::conv2d(&x, conv)?;
             }
         }
-        x = encoder.middle.forward(&x, cancel)?;
-        x = ops::group_norm(&x, &encoder.norm_out, Some(Activation::Silu))?;
-        x = ops::conv2d(&x, &encoder.conv_out)?;
+        x = encoder.middle.forward(x, cancel)?;
+        let norm = (&encoder.norm_out, Activation::Silu);
+        x = ops::norm_conv2d(&x, norm, &encoder.conv_out, &Then::default())?;
         if let Some(quant) = &self.quant {
             x = ops::conv2d(&x, quant)?;
         }
@@ -311,18 +311,18 @@ impl Autoencoder for KlAutoencoder {
             x = ops::conv2d(&x, post_quant)?;
         }
         x = ops::conv2d(&x, &decoder.conv_in)?;
-        x = decoder.middle.forward(&x, cancel)?;
+        x = decoder.middle.forward(x, cancel)?;
         for stage in &decoder.stages {
             for resnet in &stage.resnets {
                 cancel.check()?;
-                x = resnet.forward(&x, None)?;
+                x = resnet.forward(x, None)?;
             }
             if let Some(conv) = &stage.resize {
                 let (height, width) = x.size();
                 x = ops::upsample_conv2d(&x, (2 * height, 2 * width), conv)?;
             }
         }
-        x = ops::group_norm(&x, &decoder.norm_out, Some(Activation::Silu))?;
-        ops::conv2d(&x, &decoder.conv_out)
+        let norm = (&decoder.norm_out, Activation::Silu);
+        ops::norm_conv2d(&x, norm, &decoder.conv_out, &Then::default())
     }
 }

@@ -51,8 +51,9 @@ impl ResnetBlock {
     }
 
     /// `x` (B, from, H, W) and, where the block takes one, the time embedding after SiLU
-    /// (B, 1, time_channels), to (B, to, H, W).
-    pub(super) fn forward(&self, x: &Act, time: Option<&Act>) -> Result<Act> {
+    /// (B, 1, time_channels), to (B, to, H, W). The result takes the memory of `x` where nothing else
+    /// holds it: at full size each map is a tenth of the peak.
+    pub(super) fn forward(&self, x: Act, time: Option<&Act>) -> Result<Act> {
         let vector = match (&self.time, time) {
             (Some(layer), Some(time)) => Some(ops::linear(time, layer)?),
             _ => None,
@@ -61,25 +62,14 @@ impl ResnetBlock {
             vector: vector.as_ref(),
             ..Then::default()
         };
-        // A map is let go as soon as the next one stands: at full size each is a tenth of the peak.
-        let y = ops::group_norm(x, &self.norm_1, Some(Activation::Silu))?;
-        let y = taken(y, |y| ops::conv2d_then(y, &self.conv_1, &then))?;
-        let y = taken(y, |y| {
-            ops::group_norm(y, &self.norm_2, Some(Activation::Silu))
-        })?;
-        match &self.shortcut {
-            Some(shortcut) => {
-                let x = ops::conv2d(x, shortcut)?;
-                ops::conv2d_then(&y, &self.conv_2, &Then::add(&x))
-            }
-            None => ops::conv2d_then(&y, &self.conv_2, &Then::add(x)),
-        }
+        let silu = Activation::Silu;
+        let y = ops::norm_conv2d(&x, (&self.norm_1, silu), &self.conv_1, &then)?;
+        let x = match &self.shortcut {
+            Some(shortcut) => ops::conv2d(&x, shortcut)?,
+            None => x,
+        };
+        ops::norm_conv2d_onto(&y, (&self.norm_2, silu), &self.conv_2, x)
     }
-}
-
-/// Computes from an activation that is not needed afterwards, and frees it.
-fn taken(x: Act, compute: impl FnOnce(&Act) -> Result<Act>) -> Result<Act> {
-    compute(&x)
 }
 
 /// Attention with its projections.

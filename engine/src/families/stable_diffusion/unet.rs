@@ -127,7 +127,7 @@ impl Unet {
         let mut skips = vec![x.clone()];
         for down in &self.down {
             for pair in &down.pairs {
-                x = forward_pair(pair, &x, &time, text, cancel)?;
+                x = forward_pair(pair, x, &time, text, cancel)?;
                 skips.push(x.clone());
             }
             if let Some(conv) = &down.downsample {
@@ -137,10 +137,10 @@ impl Unet {
         }
         if let Some(mid) = &self.mid {
             cancel.check()?;
-            x = mid.first.forward(&x, Some(&time))?;
+            x = mid.first.forward(x, Some(&time))?;
             if let Some((transformer, last)) = &mid.rest {
                 x = transformer.forward(&x, text, cancel)?;
-                x = last.forward(&x, Some(&time))?;
+                x = last.forward(x, Some(&time))?;
             }
         }
         for up in &self.up {
@@ -148,15 +148,15 @@ impl Unet {
                 if let Some(skip) = skips.pop() {
                     x = ops::concat_channels(&x, &skip)?;
                 }
-                x = forward_pair(pair, &x, &time, text, cancel)?;
+                x = forward_pair(pair, x, &time, text, cancel)?;
             }
             // To the size of the map it will meet: odd sizes were rounded up on the way down.
             if let (Some(conv), Some(skip)) = (&up.upsample, skips.last()) {
                 x = ops::upsample_conv2d(&x, skip.size(), conv)?;
             }
         }
-        let x = ops::group_norm(&x, &self.norm_out, Some(Activation::Silu))?;
-        ops::conv2d(&x, &self.conv_out)
+        let norm = (&self.norm_out, Activation::Silu);
+        ops::norm_conv2d(&x, norm, &self.conv_out, &Then::default())
     }
 
     /// Sinusoidal embedding (Vaswani et al. 2017, section 3.5), then two layers, then the SiLU that
@@ -194,7 +194,7 @@ impl Unet {
 
 fn forward_pair(
     (resnet, transformer): &Pair,
-    x: &Act,
+    x: Act,
     time: &Act,
     text: &mut std::slice::Iter<'_, Answers>,
     cancel: &CancelToken,

@@ -8,11 +8,12 @@ use std::sync::{Arc, OnceLock};
 
 use half::bf16;
 
+use super::aligned::Aligned;
 use super::driver::{PanelsOf, Product, RowSource, converted, same_type};
 use super::epilogue::{Epilogue, Places};
 use super::isa::Isa;
 use super::pack::{Layout, PackedMatrix, PanelData, Weight};
-use super::shared::{Aligned, Rows, RowsMut};
+use super::shared::{Rows, RowsMut};
 use super::simd::{Element, Precision};
 use super::tile::TileElement;
 
@@ -109,8 +110,8 @@ impl Window {
 /// A convolution's packed weights and its window. Clones share the weights.
 #[derive(Clone, Debug)]
 pub struct Conv2d {
-    window: Window,
-    weight: Arc<PackedMatrix>,
+    pub(super) window: Window,
+    pub(super) weight: Arc<PackedMatrix>,
     /// For a 3x3 window over a doubled picture: four windows of 2x2 over the picture itself, one for
     /// each of the four pixels that a pixel becomes (above left, above right, below left, below
     /// right). Where two or four places of the 3x3 window lie over the same pixel their weights are
@@ -201,17 +202,32 @@ impl Conv2d {
             input.cols, self.weight.run,
             "channels of the input against the weight's"
         );
+        self.apply_window(self.window, input, shape, epilogue, out);
+    }
+
+    /// [`Self::apply`] with another window of the same kernel.
+    pub(super) fn apply_window<A: Element, O: Element>(
+        &self,
+        window: Window,
+        input: Rows<'_, A>,
+        shape: Pictures,
+        epilogue: &Epilogue<'_, O>,
+        out: RowsMut<'_, O>,
+    ) {
         match &self.weight.data {
             PanelData::F32(_) | PanelData::Narrow(_) => {
-                self.products::<A, f32, O>(input, shape, epilogue, out);
+                self.products::<A, f32, O>(window, input, shape, epilogue, out);
             }
-            PanelData::Pairs(_) => self.products::<A, bf16, O>(input, shape, epilogue, out),
+            PanelData::Pairs(_) => {
+                self.products::<A, bf16, O>(window, input, shape, epilogue, out);
+            }
         }
     }
 
     /// Computes the result with tiles of `T`.
     fn products<A: Element, T: TileElement, O: Element>(
         &self,
+        window: Window,
         input: Rows<'_, A>,
         shape: Pictures,
         epilogue: &Epilogue<'_, O>,
@@ -238,8 +254,8 @@ impl Conv2d {
             stride,
             outside: outside.as_slice().as_ptr(),
             input: shape,
-            output: self.window.output(shape),
-            window: self.window,
+            output: window.output(shape),
+            window,
         };
         let mut product = |source: Gather<T>, b: &PackedMatrix, places: Places| {
             let rows = source.output.pixels();
@@ -255,7 +271,7 @@ impl Conv2d {
             // apart, `outside` as many zeros; both outlive the call.
             unsafe { product.compute(&mut out) };
         };
-        if self.window != Window::doubling() {
+        if window != Window::doubling() {
             product(gather, b, Places::Same);
             return;
         }

@@ -10,11 +10,12 @@ use std::ops::Range;
 use half::bf16;
 use rayon::prelude::*;
 
+use super::aligned::Aligned;
 use super::elementwise::Convert;
 use super::epilogue::{Epilogue, Finish, Places};
 use super::isa::Isa;
 use super::pack::{PackedMatrix, PanelData};
-use super::shared::{Aligned, Rows, RowsMut, Target};
+use super::shared::{Rows, RowsMut, Target};
 use super::simd::Element;
 use super::tile::{AddToTiles, Span, TileElement};
 

@@ -13,6 +13,7 @@ pub struct Epilogue<'a, O> {
     bias_rows: usize,
     activation: Activation,
     residual: Option<Rows<'a, O>>,
+    onto: bool,
 }
 
 impl<O> Clone for Epilogue<'_, O> {
@@ -30,6 +31,7 @@ impl<O> Default for Epilogue<'_, O> {
             bias_rows: usize::MAX,
             activation: Activation::None,
             residual: None,
+            onto: false,
         }
     }
 }
@@ -71,6 +73,33 @@ impl<'a, O> Epilogue<'a, O> {
             residual: Some(residual),
             ..self
         }
+    }
+
+    /// Adds what the result's memory holds: a residual that nobody needs afterwards.
+    #[must_use]
+    pub fn onto(self) -> Self {
+        Self { onto: true, ..self }
+    }
+
+    /// The same for `rows` rows from `first` on, of a product of `outputs` columns.
+    ///
+    /// # Panics
+    /// If the rows lie in more than one group.
+    pub(super) fn part(self, first: usize, rows: usize, outputs: usize) -> Self {
+        let mut part = Self {
+            residual: self.residual.map(|residual| residual.part(first, rows)),
+            ..self
+        };
+        if self.bias_rows != usize::MAX {
+            let group = first / self.bias_rows;
+            assert!(
+                first + rows <= (group + 1) * self.bias_rows,
+                "rows of more than one group"
+            );
+            part.bias = self.bias.map(|bias| &bias[group * outputs..][..outputs]);
+            part.bias_rows = usize::MAX;
+        }
+        part
     }
 
     /// Asks for what will be added to a place; a hint, for any place.
@@ -193,7 +222,7 @@ impl<O: Element> Kernel for Finish<'_, O> {
                 let n = (outputs - col).min(S::LANES);
                 // SAFETY: `sums` has 2 * LANES values per row; `bias` has b.n values, and for a
                 // gated weight outputs + col + n <= b.n; residual and target have the result's
-                // shape, and row and col + n lie within it.
+                // shape, and row and col + n lie within it, a place of this call's alone.
                 unsafe {
                     let at = self.sums.as_ptr().add((2 * i + j) * S::LANES);
                     let mut v = s.load(at);
@@ -213,7 +242,11 @@ impl<O: Element> Kernel for Finish<'_, O> {
                         let at = residual.data.as_ptr().add(row * residual.stride + col);
                         v = s.add(v, load_some(s, at, n));
                     }
-                    store_some(s, self.target.at(row, col), v, n);
+                    let to = self.target.at(row, col);
+                    if epilogue.onto {
+                        v = s.add(v, load_some(s, to, n));
+                    }
+                    store_some(s, to, v, n);
                 }
             }
         }

@@ -2,10 +2,10 @@
 
 use half::bf16;
 
+use super::aligned::Aligned;
 use super::driver::{PanelsOf, Product, RowSource, converted, same_type};
 use super::epilogue::Places;
 use super::pack::{PackedMatrix, PanelData};
-use super::shared::Aligned;
 use super::simd::Element;
 use super::tile::TileElement;
 

@@ -28,11 +28,14 @@
 //! | [`pack`] | weights in the order in which the tiles read them |
 //! | `tile`, `driver`, `epilogue` | the register tile, the loops around it that matrix product and convolution share, and what happens to a finished sum |
 //! | [`gemm`], [`conv`], [`attention`] | the three products |
+//! | `strips` | group norm in front of a convolution without a normalised map in memory |
+//! | `aligned` | memory of large arrays, which goes back to the system |
 //! | [`norm`], [`elementwise`] | group and layer norm, softmax, activations, sums, concatenation, conversion |
 //! | [`mod@reference`] | the slow twin of each kernel, in plain Rust |
 //! | [`peak`] | the processor's ceiling, for measurements |
 //! | `verify` | compares an instruction set with the slow twins before it is trusted |
 
+pub(crate) mod aligned;
 pub mod attention;
 mod avx2;
 mod avx512;
@@ -50,6 +53,7 @@ mod portable;
 pub mod reference;
 pub mod shared;
 mod simd;
+mod strips;
 mod tile;
 mod verify;
 

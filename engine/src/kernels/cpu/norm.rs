@@ -1,7 +1,8 @@
 //! Normalisations: over groups of channels, over a row, and softmax.
 //!
 //! Each also converts: a bf16 network's group norm writes bf16, which is what the convolution after
-//! it reads in place, so that fusing the norm into the convolution would save nothing.
+//! it reads in place. Before a convolution of large maps it is made strip by strip
+//! ([`super::conv::Conv2d::apply_normed`]), which saves the memory of a map.
 
 use rayon::prelude::*;
 
@@ -47,6 +48,33 @@ impl GroupNorm<'_> {
     pub fn apply<A: Element, O: Element>(&self, isa: Isa, x: Rows<'_, A>, mut out: RowsMut<'_, O>) {
         let channels = x.cols;
         assert_eq!((out.rows, out.cols), (x.rows, channels), "input and result");
+        if x.rows == 0 || channels == 0 {
+            return;
+        }
+        let lines = self.measure(isa, x);
+        let pixels = x.rows / self.images;
+        let step = (TASK_VALUES / channels).clamp(1, pixels);
+        out.par_blocks(step).for_each(|(first, to)| {
+            // A block may reach into the next picture.
+            let mut rest = (first, to);
+            while rest.1.rows > 0 {
+                let (row, block) = rest;
+                let image = row / pixels;
+                let count = ((image + 1) * pixels - row).min(block.rows);
+                let (now, later) = block.split_at(count);
+                let from = x.part(row, now.rows);
+                rest = (row + now.rows, later);
+                self.write(isa, &lines[image], from, now);
+            }
+        });
+    }
+
+    /// For each picture the factor and the offset of each channel.
+    ///
+    /// # Panics
+    /// If shapes do not fit.
+    pub(super) fn measure<A: Element>(&self, isa: Isa, x: Rows<'_, A>) -> Vec<Vec<[f32; 2]>> {
+        let channels = x.cols;
         assert_eq!(
             (self.weight.len(), self.bias.len()),
             (channels, channels),
@@ -60,31 +88,25 @@ impl GroupNorm<'_> {
             self.groups > 0 && channels.is_multiple_of(self.groups),
             "channels of {self:?}"
         );
-        if x.rows == 0 || channels == 0 {
-            return;
-        }
         let pixels = x.rows / self.images;
-        let lines: Vec<Vec<[f32; 2]>> = (0..self.images)
+        (0..self.images)
             .map(|image| self.lines(isa, x.part(image * pixels, pixels)))
-            .collect();
-        let step = (TASK_VALUES / channels).clamp(1, pixels);
-        out.par_blocks(step).for_each(|(first, to)| {
-            // A block may reach into the next picture.
-            let mut rest = (first, to);
-            while rest.1.rows > 0 {
-                let (row, block) = rest;
-                let image = row / pixels;
-                let count = ((image + 1) * pixels - row).min(block.rows);
-                let (now, later) = block.split_at(count);
-                let from = x.part(row, now.rows);
-                rest = (row + now.rows, later);
-                isa.run(Line {
-                    lines: &lines[image],
-                    from,
-                    to: now,
-                    activation: self.activation,
-                });
-            }
+            .collect()
+    }
+
+    /// Normalises some pixels of a picture by its [`Self::measure`].
+    pub(super) fn write<A: Element, O: Element>(
+        &self,
+        isa: Isa,
+        lines: &[[f32; 2]],
+        from: Rows<'_, A>,
+        to: RowsMut<'_, O>,
+    ) {
+        isa.run(Line {
+            lines,
+            from,
+            to,
+            activation: self.activation,
         });
     }
 

@@ -12,9 +12,9 @@ use half::slice::HalfFloatSliceExt;
 use half::{bf16, f16};
 use rayon::prelude::*;
 
+use super::aligned::Aligned;
 use super::elementwise::Convert;
 use super::isa::Isa;
-use super::shared::Aligned;
 use super::simd::{Element, Kernel, Precision, Simd};
 
 /// A number that weights come as.

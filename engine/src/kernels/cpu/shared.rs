@@ -1,4 +1,4 @@
-//! Views of row-major matrices, aligned memory, and the pointer that parallel tiles write through.
+//! Views of row-major matrices, and the pointer that parallel tiles write through.
 
 use std::marker::PhantomData;
 
@@ -250,37 +250,5 @@ impl<T> Target<'_, T> {
     pub(super) unsafe fn at(self, row: usize, col: usize) -> *mut T {
         // SAFETY: within the matrix, by the caller's promise.
         unsafe { self.start.add(row * self.stride + col) }
-    }
-}
-
-/// A buffer that starts at a cache line, so that no vector load straddles two.
-#[derive(Debug, Default)]
-pub(super) struct Aligned<T> {
-    /// The values, after as many as it takes to reach a cache line.
-    padded: Vec<T>,
-    first: usize,
-    len: usize,
-}
-
-impl<T: Element> Aligned<T> {
-    /// `len` zeros.
-    pub(super) fn zeros(len: usize) -> Self {
-        const LINE_BYTES: usize = 64;
-        let padded = vec![T::default(); len + LINE_BYTES / size_of::<T>()];
-        let first = padded
-            .as_ptr()
-            .align_offset(LINE_BYTES)
-            .min(padded.len() - len);
-        Self { padded, first, len }
-    }
-
-    /// The values.
-    pub(super) fn as_slice(&self) -> &[T] {
-        &self.padded[self.first..][..self.len]
-    }
-
-    /// The values, writable.
-    pub(super) fn as_mut_slice(&mut self) -> &mut [T] {
-        &mut self.padded[self.first..][..self.len]
     }
 }

@@ -120,7 +120,7 @@ pub trait Element: Lanes + Default + PartialEq + std::fmt::Debug {
 }
 
 /// Memory operations by element type; only [`Element`]'s two types have them.
-pub trait Lanes: Copy + Send + Sync + 'static {
+pub trait Lanes: bytemuck::Pod + Send + Sync {
     /// # Safety
     /// As [`Simd::load`].
     unsafe fn load<S: Simd>(s: S, p: *const Self) -> S::V;

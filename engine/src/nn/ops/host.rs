@@ -1,5 +1,7 @@
 //! The CPU kernels' path: maps and tokens as rows of channels, f32 or bf16.
 
+use std::sync::Arc;
+
 use super::{Activation, Same, Then, misfit};
 use crate::error::Result;
 use crate::kernels::cpu;
@@ -36,7 +38,7 @@ pub(super) fn converted<A: Kept, O: Kept>(x: &Host<A>) -> Host<O> {
     let mut data = room::<O>(x.rows(), x.channels);
     cpu::elementwise::convert(trusted_isa(), &x.data, data.as_mut_slice());
     Host {
-        data: std::sync::Arc::new(data),
+        data: Arc::new(data),
         batch: x.batch,
         height: x.height,
         width: x.width,
@@ -157,18 +159,64 @@ fn residual<T: Same>(then: &Then<'_>, rows: usize, channels: usize) -> Result<Op
     Ok(Some(host))
 }
 
-/// `grow`: the size that the map is first enlarged to by nearest neighbour.
+/// What a convolution does before and after, beside its own bias.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Around<'a> {
+    /// What the map is normalised by first.
+    pub(super) norm: Option<NormOf<'a>>,
+    /// The size that the map is first enlarged to by nearest neighbour.
+    pub(super) grow: Option<(usize, usize)>,
+    /// Its own bias.
+    pub(super) bias: Option<&'a [f32]>,
+}
+
+/// A group norm on the host: the layer, weight and bias, instruction set, what follows.
+#[derive(Clone, Copy)]
+pub(super) struct NormOf<'a> {
+    pub(super) norm: &'a GroupNorm,
+    pub(super) scales: [&'a [f32]; 2],
+    pub(super) isa: Isa,
+    pub(super) then: Option<Activation>,
+}
+
+impl NormOf<'_> {
+    fn kernel<T: Kept>(&self, x: &Host<T>) -> Result<cpu::norm::GroupNorm<'_>> {
+        let [weight, bias] = self.scales;
+        if x.channels != weight.len() {
+            return Err(misfit("group norm"));
+        }
+        Ok(cpu::norm::GroupNorm {
+            images: x.batch,
+            groups: self.norm.groups,
+            eps: self.norm.epsilon as f32,
+            weight,
+            bias,
+            activation: self.then.map_or(cpu::Activation::None, kernel),
+        })
+    }
+}
+
+/// Maps at least as large are normalised strip by strip in front of a convolution.
+const STRIPS_FROM_BYTES: usize = 16 << 20;
+
+/// `onto`: a residual whose memory becomes the result's where nothing else holds it.
 pub(super) fn conv2d<T: Same>(
     x: &Host<T>,
     conv: &Conv2d,
-    bias: Option<&[f32]>,
+    around: Around<'_>,
     then: &Then<'_>,
-    grow: Option<(usize, usize)>,
+    onto: Option<Host<T>>,
 ) -> Result<Host<T>> {
     if x.channels * conv.window().kernel.0 * conv.window().kernel.1 != conv.weight().inputs() {
         return Err(misfit("convolution"));
     }
-    let (x, conv) = match grow {
+    let strips = conv.takes_strips() && size_of_val(&x.data[..]) >= STRIPS_FROM_BYTES;
+    let (whole, norm) = match around.norm {
+        Some(norm) if !strips => (Some(group_norm(x, norm)?), None),
+        norm => (None, norm),
+    };
+    let x = whole.as_ref().unwrap_or(x);
+    let (x, conv) = match around.grow {
         Some(size) if size == (2 * x.height, 2 * x.width) => (x, &conv.doubling()),
         Some(size) => (&grown(x, size), conv),
         None => (x, conv),
@@ -180,8 +228,13 @@ pub(super) fn conv2d<T: Same>(
     };
     let out = conv.window().output(shape);
     let outputs = conv.weight().outputs();
-    let bias = Bias::new(bias, then, out.pixels(), outputs)?;
+    let bias = Bias::new(around.bias, then, out.pixels(), outputs)?;
+    let fits = |onto: &Host<T>| onto.data.len() == out.pixels() * outputs;
+    if !onto.as_ref().is_none_or(fits) {
+        return Err(misfit("residual"));
+    }
     let residual = residual::<T>(then, out.pixels(), outputs)?;
+    let shared;
     let mut epilogue = bias.epilogue();
     if let Some(function) = then.activation {
         epilogue = epilogue.activation(kernel(function));
@@ -189,9 +242,23 @@ pub(super) fn conv2d<T: Same>(
     if let Some(residual) = &residual {
         epilogue = epilogue.residual(rows(residual));
     }
-    let mut data = room(out.pixels(), outputs);
+    let mut data = match onto.map(|onto| Arc::try_unwrap(onto.data)) {
+        None => room(out.pixels(), outputs),
+        Some(Ok(own)) => {
+            epilogue = epilogue.onto();
+            own
+        }
+        Some(Err(held)) => {
+            shared = held;
+            epilogue = epilogue.residual(Rows::new(&shared, out.pixels(), outputs));
+            room(out.pixels(), outputs)
+        }
+    };
     let result = RowsMut::new(data.as_mut_slice(), out.pixels(), outputs);
-    conv.apply(rows(x), shape, &epilogue, result);
+    match norm {
+        Some(norm) => conv.apply_normed(&norm.kernel(x)?, rows(x), shape, &epilogue, result),
+        None => conv.apply(rows(x), shape, &epilogue, result),
+    }
     Ok(Host {
         height: out.height,
         width: out.width,
@@ -249,30 +316,10 @@ pub(super) fn linear<T: Same>(
     })
 }
 
-pub(super) fn group_norm<T: Kept>(
-    x: &Host<T>,
-    norm: &GroupNorm,
-    [weight, bias]: [&[f32]; 2],
-    isa: Isa,
-    then: Option<Activation>,
-) -> Result<Host<T>> {
-    if x.channels != weight.len() {
-        return Err(misfit("group norm"));
-    }
+pub(super) fn group_norm<T: Kept>(x: &Host<T>, norm: NormOf<'_>) -> Result<Host<T>> {
     let mut data = room(x.rows(), x.channels);
-    let norm = cpu::norm::GroupNorm {
-        images: x.batch,
-        groups: norm.groups,
-        eps: norm.epsilon as f32,
-        weight,
-        bias,
-        activation: then.map_or(cpu::Activation::None, kernel),
-    };
-    norm.apply(
-        isa,
-        rows(x),
-        RowsMut::new(data.as_mut_slice(), x.rows(), x.channels),
-    );
+    let out = RowsMut::new(data.as_mut_slice(), x.rows(), x.channels);
+    norm.kernel(x)?.apply(norm.isa, rows(x), out);
     Ok(x.with(data))
 }
 
@@ -302,7 +349,7 @@ pub(super) fn embed<T: Kept>(ids: &[u32], table: &Stored, channels: usize) -> Re
     }
     let (batch, height, width) = (1, 1, ids.len());
     Ok(Host {
-        data: std::sync::Arc::new(Buffer::new(data)),
+        data: Arc::new(Buffer::new(data)),
         batch,
         height,
         width,

@@ -99,6 +99,11 @@ fn to_host(act: &Act, precision: Precision) -> Result<Repr> {
 /// Brings `act` to f32 or bf16, as the other operand is.
 trait Same: Kept {
     fn same(act: &Act) -> Result<Host<Self>>;
+
+    /// As [`Self::same`] of an activation that is not needed afterwards: its memory may be had.
+    fn take(act: Act) -> Result<Host<Self>> {
+        Self::same(&act)
+    }
 }
 
 impl Same for f32 {
@@ -217,9 +222,63 @@ pub fn conv2d_then(x: &Act, conv: &Conv2d, then: &Then<'_>) -> Result<Act> {
         ConvWeight::Host(weight) => {
             let x = to_host(x, weight.weight().precision())?;
             let bias = host_values(conv.bias.as_ref())?;
-            Ok(on_host!(&x, x => host::conv2d(x, weight, bias, then, None)?))
+            let around = host::Around {
+                bias,
+                ..host::Around::default()
+            };
+            Ok(on_host!(&x, x => host::conv2d(x, weight, around, then, None)?))
         }
     }
+}
+
+/// Group normalisation and a pointwise function, then a convolution: what the three give one after
+/// another, without a normalised map in memory where it would be large.
+///
+/// # Errors
+/// `Compute` when shapes do not fit or the device fails.
+pub fn norm_conv2d(
+    x: &Act,
+    (norm, function): (&GroupNorm, Activation),
+    conv: &Conv2d,
+    then: &Then<'_>,
+) -> Result<Act> {
+    let ConvWeight::Host(weight) = &conv.weight else {
+        return conv2d_then(&group_norm(x, norm, Some(function))?, conv, then);
+    };
+    let x = to_host(x, weight.weight().precision())?;
+    let around = host::Around {
+        norm: Some(host_norm(norm, Some(function))?),
+        bias: host_values(conv.bias.as_ref())?,
+        ..host::Around::default()
+    };
+    Ok(on_host!(&x, x => host::conv2d(x, weight, around, then, None)?))
+}
+
+/// As [`norm_conv2d`], added to `residual`, whose memory becomes the result's where nothing else
+/// holds it.
+///
+/// # Errors
+/// `Compute` when shapes do not fit or the device fails.
+pub fn norm_conv2d_onto(
+    x: &Act,
+    (norm, function): (&GroupNorm, Activation),
+    conv: &Conv2d,
+    residual: Act,
+) -> Result<Act> {
+    let ConvWeight::Host(weight) = &conv.weight else {
+        return norm_conv2d(x, (norm, function), conv, &Then::add(&residual));
+    };
+    let x = to_host(x, weight.weight().precision())?;
+    let around = host::Around {
+        norm: Some(host_norm(norm, Some(function))?),
+        bias: host_values(conv.bias.as_ref())?,
+        ..host::Around::default()
+    };
+    let then = Then::default();
+    Ok(on_host!(&x, x => {
+        let onto = Same::take(residual)?;
+        host::conv2d(x, weight, around, &then, Some(onto))?
+    }))
 }
 
 /// Nearest-neighbour enlargement of a map to `size` (height, width), then a convolution.
@@ -238,7 +297,12 @@ pub fn upsample_conv2d(x: &Act, size: (usize, usize), conv: &Conv2d) -> Result<A
         ConvWeight::Host(weight) => {
             let x = to_host(x, weight.weight().precision())?;
             let bias = host_values(conv.bias.as_ref())?;
-            Ok(on_host!(&x, x => host::conv2d(x, weight, bias, &Then::default(), Some(size))?))
+            let around = host::Around {
+                bias,
+                grow: Some(size),
+                ..host::Around::default()
+            };
+            Ok(on_host!(&x, x => host::conv2d(x, weight, around, &Then::default(), None)?))
         }
     }
 }
@@ -307,9 +371,10 @@ pub fn group_norm(x: &Act, norm: &GroupNorm, then: Option<Activation>) -> Result
         Scales::Tensor { weight, bias } => {
             tensor::group_norm(&x.to_tensor()?, norm, [weight, bias], then)
         }
-        Scales::Host { weight, bias, isa } => {
+        Scales::Host { .. } => {
             let x = to_host(x, Precision::F32)?;
-            Ok(on_host!(&x, x => host::group_norm(x, norm, [weight, bias], *isa, then)?))
+            let norm = host_norm(norm, then)?;
+            Ok(on_host!(&x, x => host::group_norm(x, norm)?))
         }
     }
 }
@@ -407,5 +472,18 @@ fn host_values(values: Option<&Values>) -> Result<Option<&[f32]>> {
         None => Ok(None),
         Some(Values::Host(values)) => Ok(Some(values)),
         Some(Values::Tensor(_)) => Err(misfit("bias")),
+    }
+}
+
+/// A norm's layer on the host.
+fn host_norm(norm: &GroupNorm, then: Option<Activation>) -> Result<host::NormOf<'_>> {
+    match &norm.scales {
+        Scales::Host { weight, bias, isa } => Ok(host::NormOf {
+            norm,
+            scales: [weight, bias],
+            isa: *isa,
+            then,
+        }),
+        Scales::Tensor { .. } => Err(misfit("group norm")),
     }
 }

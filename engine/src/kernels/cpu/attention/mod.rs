@@ -16,8 +16,9 @@ use std::sync::{Mutex, PoisonError};
 use half::bf16;
 use rayon::prelude::*;
 
+use super::aligned::Aligned;
 use super::isa::Isa;
-use super::shared::{Aligned, Rows, RowsMut};
+use super::shared::{Rows, RowsMut};
 use super::simd::{Element, Kernel, Precision, Simd};
 use super::tile::{Span, TileElement};
 use plan::Plan;

@@ -2,9 +2,10 @@
 
 use rayon::prelude::*;
 
+use super::super::aligned::Aligned;
 use super::super::elementwise::Convert;
 use super::super::isa::Isa;
-use super::super::shared::{Aligned, Rows, Target};
+use super::super::shared::{Rows, Target};
 use super::super::simd::{Element, Kernel, Precision, Simd};
 use super::{Heads, KEYS, REGISTERS, ROWS, Work, room};
 

@@ -5,6 +5,7 @@ mod attention;
 mod functions;
 mod passes;
 mod products;
+mod strips;
 
 use half::bf16;
 
