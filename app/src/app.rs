@@ -222,6 +222,10 @@ impl eframe::App for StudioApp {
     fn logic(&mut self, ctx: &Context, _frame: &mut eframe::Frame) {
         self.pump(ctx);
         self.apply_commands(ctx);
+        let closes = ctx.input(|input| input.viewport().close_requested());
+        if closes && self.studio.asks_before_leaving() {
+            ctx.send_viewport_cmd(ViewportCommand::CancelClose);
+        }
         self.tick(ctx);
     }
 

@@ -48,6 +48,10 @@ pub enum Command {
     CopyText(String),
     /// Take a notice away.
     DismissNotice(u64),
+    /// Ask for a name and save a picture that could not be saved.
+    SaveUnsaved,
+    /// End the program over pictures that could not be saved.
+    LeaveUnsaved,
     /// Close the dialog that is open.
     CloseOverlay,
 }

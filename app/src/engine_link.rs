@@ -66,9 +66,12 @@ impl EngineLink {
             Effect::InspectPrompts { query, prompts } => {
                 self.client.inspect_prompts(query, *prompts);
             }
+            Effect::Forecast(recipe, count) => {
+                studio.foretold.known = self.client.forecast(&recipe, count);
+            }
             Effect::WarmUp(model) => self.client.warm_up(&model),
             Effect::SetModelFolders(folders) => self.client.set_model_folders(folders),
-            Effect::SetPreviews(on) => self.client.set_previews(on),
+            Effect::SetPreviews(mode) => self.client.set_previews(mode),
             Effect::SetThreads(threads) => self.client.set_threads(threads),
             Effect::ForgetUnfinished(key) => self.client.forget_unfinished(&key),
             other => return Some(other),

@@ -122,6 +122,7 @@ fn title_ui(ui: &mut Ui, overlay: Overlay, cx: &mut PanelCx<'_>) {
         Overlay::Help => t("action-help"),
         Overlay::About => t("action-about"),
         Overlay::TypePath => cx.studio.asked.as_ref().map_or("", Ask::title),
+        Overlay::Unsaved => t("unsaved-title"),
         Overlay::Palette | Overlay::Viewer => "",
     };
     ui.horizontal(|ui| {

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use pentimento_engine::client::EngineClient;
 use pentimento_engine::engine::{EngineConfig, Waker};
 use pentimento_engine::error::EngineError;
+use pentimento_engine::preview::PreviewMode;
 
 use crate::app::{StudioApp, StudioOptions};
 use crate::keeper::Kept;
@@ -42,7 +43,9 @@ pub enum WindowError {
 /// What was named for this run counts more than what the user set, and that more than the defaults.
 fn follow_settings(config: &mut EngineConfig, library_is_named: bool) {
     let settings = Kept::load(&config.data_dir).settings;
-    config.previews &= settings.previews;
+    if config.previews != PreviewMode::Off {
+        config.previews = settings.previews;
+    }
     config.threads = config.threads.or(settings.threads);
     if let Some(folder) = settings.library_dir.filter(|_| !library_is_named) {
         config.library_dir = folder;

@@ -132,11 +132,19 @@ model-problems = { $count ->
     [one] One model cannot be used
    *[other] { $count } models cannot be used
 }
+vae = VAE
+vae-tip = What turns latents into pixels: its colours and small details
+vae-automatic = Automatic
+vae-automatic-hint = The file beside the model with its name and .vae, else the model's own
+vae-own = The model's own
+vae-own-hint = As the model brings it
+decoder = Last decoder
+decoder-tip = What makes the finished picture: the full one, or a tiny one that is quick and less exact
+decoder-full = Full
+decoder-tiny = Tiny (quick)
 size = Size
 width = Width
 height = Height
-side-width = W
-side-height = H
 size-native = This model is at its best at { $width } × { $height } px.
 size-large = Much larger than the model knows: things may appear twice.
 size-small = Much smaller than the model knows: pictures may fall apart.
@@ -172,6 +180,20 @@ count = Pictures
 advanced = Advanced
 guidance-rescale = Rescale
 guidance-rescale-tip = Tames the glaring colours of high guidance; 0 is off
+clip-skip = CLIP skip
+clip-skip-tip = How far from its end the text encoder is read, as in A1111: 1 is its last layer; models that want 2 say so
+guided = Guided part
+guide-from = Guide from
+guide-from-tip = Share of the steps before guidance begins; a step without guidance takes about half the time
+guide-until = Guide until
+guide-until-tip = Share of the steps after which guidance ends; a step without guidance takes about half the time
+negative-every = Negative every
+negative-every-tip = Ask with the negative prompt in one of so many steps, and take its effect over to the others; 1 asks in each
+deep-every = DeepCache
+deep-every-tip = Compute the deep layers in one of so many steps and take them over to the others: faster; 1 is off
+deep-branch = Cache branch
+deep-branch-tip = How far the steps between compute: 0 is least; higher is slower and nearer to the full picture
+reuse-note = Faster, and not quite the same picture: what steps share is approximate.
 weighting = Weights in prompts
 weighting-tip = What (word:1.3) does to a word: the same prompt gives other pictures in other programs
 weighting-a1111 = A1111
@@ -235,6 +257,16 @@ generate-busy = { $waiting ->
    *[other] One job is running, { $waiting } are waiting
 }
 generate-no-model = Choose a model first
+forecast-time = about { $time }
+forecast-memory = { $memory }
+forecast-too-large = { $memory }: more than is free
+forecast-tip-memory = Memory: about { $memory }
+forecast-tip-memory-of = Memory: about { $memory } of { $available } that this program can have
+forecast-tip-too-large = This will probably not fit: a smaller size, bf16 precision or another model needs less.
+forecast-tip-estimated = Memory is estimated until a picture of this kind was made here.
+forecast-tip-time = Time: about { $time }
+forecast-tip-no-time = Time: known once a picture of this model, size and precision was made here
+forecast-tip-load = Loading the model takes about { $time } more, unless it is in memory.
 
 # Status
 status-ready = Ready
@@ -316,7 +348,11 @@ theme-dark = Dark
 theme-light = Light
 theme-system = System
 scale = Scale
-settings-previews = Show pictures as they form
+settings-previews = Previews
+settings-previews-tip = Pictures as they form: coarse ones cost nothing, sharp ones a little time (they need a tiny decoder, such as taesd_decoder.safetensors among the models)
+previews-off = Off
+previews-linear = Coarse
+previews-tiny = Sharp
 settings-threads-auto = Use all processor cores
 settings-threads = Threads
 settings-next-job = Previews and threads take effect with the next job.
@@ -349,6 +385,13 @@ unfinished-title = { $count ->
    *[other] { $count } jobs were not finished last time
 }
 unfinished-note = Resume makes the pictures that are missing.
+unsaved-title = Not saved
+unsaved-note = { $count ->
+    [one] A picture could not be saved to the gallery: it is lost when the window closes.
+   *[other] { $count } pictures could not be saved to the gallery: they are lost when the window closes.
+}
+unsaved-save = Save a copy…
+unsaved-leave = Close all the same
 
 # Notices
 notice-cancelled = Cancelled
@@ -363,6 +406,8 @@ notice-no-mask-hint = Paint over what is to change, or start from the picture in
 notice-recalled = Every control is as it was for this picture
 notice-recall-no-model = The model “{ $model }” is not here
 notice-recall-no-model-hint = The other controls are set. Choose another model or add its folder.
+notice-recall-other-files = The model “{ $model }” is not the one this picture was made with
+notice-recall-other-files-hint = Its name is the same, its files are not: the picture will differ.
 notice-recall-note = Not everything of this recipe could be taken over
 notice-no-recipe = This picture does not say how it was made
 notice-no-recipe-hint = You can send it to the canvas and work on it.

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 
-use crate::catalog::hash::{HashCache, hash_model};
+use crate::catalog::hash::{HashCache, hash_file, hash_model};
 use crate::catalog::scan::{Found, Scanner};
 use crate::engine::{EmbeddedModel, EngineConfig, Shared};
 use crate::event::Event;
@@ -39,7 +39,7 @@ pub(crate) struct Clerk {
     embedded: Vec<EmbeddedModel>,
     data_dir: PathBuf,
     wildcard_folders: Vec<PathBuf>,
-    hashes: Sender<Vec<Found>>,
+    hashes: Sender<ToHash>,
     /// The folders of the last scan, and what it saw.
     folders: Vec<PathBuf>,
     scanner: Scanner,
@@ -50,11 +50,7 @@ pub(crate) struct Clerk {
 }
 
 impl Clerk {
-    pub(crate) fn new(
-        shared: Arc<Shared>,
-        config: &EngineConfig,
-        hashes: Sender<Vec<Found>>,
-    ) -> Self {
+    pub(crate) fn new(shared: Arc<Shared>, config: &EngineConfig, hashes: Sender<ToHash>) -> Self {
         let (embedded, data_dir) = (config.embedded_models.clone(), config.data_dir.clone());
         Self {
             shared,
@@ -108,6 +104,12 @@ impl Clerk {
             info.sha256 = cache.get(model);
             model.info.sha256.clone_from(&info.sha256);
         }
+        for file in &mut catalog.autoencoders {
+            file.sha256 = cache.get_file(&file.path);
+        }
+        let unhashed = catalog.autoencoders.iter();
+        let unhashed = unhashed.filter(|file| file.sha256.is_none());
+        let files = unhashed.map(|file| file.path.clone()).collect();
         self.tokenizer = None;
         let unknown: Vec<Found> = found
             .iter()
@@ -116,7 +118,11 @@ impl Clerk {
             .collect();
         self.shared.set_catalog(catalog, found);
         // When the lane is full, earlier scans are still being hashed; the next scan asks again.
-        let _later = self.hashes.try_send(unknown).is_err();
+        let to_hash = ToHash {
+            models: unknown,
+            files,
+        };
+        let _later = self.hashes.try_send(to_hash).is_err();
     }
 
     fn inspect(&mut self, query: u64, prompts: &PromptQuery) {
@@ -145,6 +151,13 @@ impl Clerk {
     }
 }
 
+/// What a scan found without a known hash.
+pub(crate) struct ToHash {
+    models: Vec<Found>,
+    /// Autoencoders.
+    files: Vec<PathBuf>,
+}
+
 /// The hasher's state.
 pub(crate) struct Hasher {
     shared: Arc<Shared>,
@@ -153,8 +166,14 @@ pub(crate) struct Hasher {
 
 impl Hasher {
     /// Works until the lane closes or the engine stops.
-    pub(crate) fn run(&self, tasks: &Receiver<Vec<Found>>) {
-        for models in tasks {
+    pub(crate) fn run(&self, tasks: &Receiver<ToHash>) {
+        for ToHash { models, files } in tasks {
+            for file in files {
+                if self.shared.stopping.is_cancelled() {
+                    return;
+                }
+                self.hash_file(&file);
+            }
             for model in models {
                 if self.shared.stopping.is_cancelled() {
                     return;
@@ -162,6 +181,14 @@ impl Hasher {
                 self.hash(&model, &self.data_dir);
             }
         }
+    }
+
+    fn hash_file(&self, path: &Path) {
+        let Ok(sha256) = hash_file(path, &self.shared.stopping) else {
+            return;
+        };
+        HashCache::open(&self.data_dir).put_file(path, &sha256);
+        self.shared.set_file_hash(path, &sha256);
     }
 
     fn hash(&self, model: &Found, data_dir: &Path) {

@@ -8,6 +8,8 @@ use serde::{Deserialize, Serialize};
 use crate::catalog::Catalog;
 use crate::error::Result;
 use crate::event::{Event, JobId, Preview};
+use crate::forecast::Forecast;
+use crate::preview::PreviewMode;
 use crate::prompt::inspect::PromptQuery;
 use crate::recipe::Recipe;
 
@@ -33,10 +35,12 @@ pub trait EngineClient: Send {
     /// Looks through these folders (and the built-in models) again; answered by
     /// `Event::CatalogChanged`.
     fn set_model_folders(&self, folders: Vec<PathBuf>);
+    /// What a job will take; `None` when its model is not here. Cheap: figures of earlier runs.
+    fn forecast(&self, recipe: &Recipe, count: u32) -> Option<Forecast>;
     /// Loads a model in the background so that the first job need not wait.
     fn warm_up(&self, model: &str);
-    /// Whether to draw previews, from the next job that starts.
-    fn set_previews(&self, on: bool);
+    /// How previews are drawn, from the next job that starts.
+    fn set_previews(&self, mode: PreviewMode);
     /// Compute threads, from the next job that starts; `None`: one a core.
     fn set_threads(&self, threads: Option<usize>);
     /// Where the gallery lies, from the next job that starts. Jobs that wait and refer to a start

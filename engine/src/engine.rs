@@ -19,11 +19,14 @@ use crate::clerk::{Clerk, ClerkTask};
 use crate::client::{EngineClient, Request, UnfinishedJob};
 use crate::error::{EngineError, Result};
 use crate::event::{Event, JobId, Preview, Stage};
+use crate::forecast::{Forecast, History, Machine};
 use crate::intake::{Intake, IntakeTask};
 use crate::mailbox::Mailbox;
+use crate::preview::PreviewMode;
 use crate::prompt::inspect::PromptQuery;
 use crate::queue::Journal;
 use crate::queue::line::Line;
+use crate::recipe::{Precision, Recipe};
 use crate::worker::Worker;
 
 /// Jobs that may wait at once.
@@ -57,8 +60,8 @@ pub struct EngineConfig {
     pub threads: Option<usize>,
     /// `cpu`, `cuda`, `cuda:1`, `metal`, or `auto`.
     pub device: String,
-    /// Whether to draw previews at all.
-    pub previews: bool,
+    /// How previews are drawn.
+    pub previews: PreviewMode,
 }
 
 /// A model carried inside the program.
@@ -84,6 +87,8 @@ pub(crate) struct Shared {
     catalog: RwLock<(Arc<Catalog>, Arc<Vec<Found>>)>,
     /// What can be changed while the engine runs; the worker looks before each job.
     tuning: Mutex<Tuning>,
+    /// What earlier runs showed.
+    history: Mutex<History>,
     /// Models named by path: they stay through every search of the model folders.
     by_path: Mutex<Vec<Found>>,
 }
@@ -93,7 +98,7 @@ pub(crate) struct Shared {
 pub(crate) struct Tuning {
     pub(crate) library_dir: PathBuf,
     pub(crate) threads: Option<usize>,
-    pub(crate) previews: bool,
+    pub(crate) previews: PreviewMode,
 }
 
 impl Shared {
@@ -143,6 +148,11 @@ impl Shared {
         catalog.1.iter().find(named).cloned()
     }
 
+    /// What earlier runs showed.
+    pub(crate) fn history(&self) -> MutexGuard<'_, History> {
+        self.history.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     pub(crate) fn set_catalog(&self, mut catalog: Catalog, mut found: Vec<Found>) {
         for model in self
             .by_path
@@ -175,6 +185,20 @@ impl Shared {
     }
 }
 
+impl Shared {
+    /// Puts an autoencoder's hash into the catalogue, unless the file left it meanwhile.
+    pub(crate) fn set_file_hash(&self, path: &std::path::Path, sha256: &str) {
+        {
+            let mut catalog = self.catalog.write().unwrap_or_else(PoisonError::into_inner);
+            let files = Arc::make_mut(&mut catalog.0).autoencoders.iter_mut();
+            for file in files.filter(|file| file.path == path) {
+                file.sha256 = Some(sha256.to_owned());
+            }
+        }
+        self.emit(Event::CatalogChanged);
+    }
+}
+
 /// The running engine. Dropping it stops the threads; jobs that were not finished stay journaled.
 pub struct Engine {
     shared: Arc<Shared>,
@@ -185,6 +209,8 @@ pub struct Engine {
     threads: Vec<JoinHandle<()>>,
     kernels: String,
     device: String,
+    /// What `Precision::Auto` is on this machine.
+    automatic: Precision,
 }
 
 impl Engine {
@@ -206,6 +232,9 @@ impl Engine {
         let backend = Backend::open(&config.device, config.threads)?;
         let (kernels, device) = (backend.kernels(), backend.name().to_owned());
         let (events_in, events) = bounded(EVENTS_LIMIT);
+        let automatic = backend
+            .resolve_precision(Precision::Auto)
+            .unwrap_or_default();
         let (catalog, found) = Scanner::default().scan(&[], &config.embedded_models);
         let shared = Arc::new(Shared {
             events: events_in,
@@ -222,6 +251,7 @@ impl Engine {
                 threads: config.threads,
                 previews: config.previews,
             }),
+            history: Mutex::new(History::open(&config.data_dir)),
             by_path: Mutex::default(),
         });
         let (intake_in, intake_out) = bounded(2 * QUEUE_LIMIT);
@@ -251,6 +281,7 @@ impl Engine {
             threads,
             kernels,
             device,
+            automatic,
         };
         engine.set_model_folders(config.model_folders);
         Ok(engine)
@@ -390,12 +421,27 @@ impl EngineClient for Engine {
         }
     }
 
+    fn forecast(&self, recipe: &Recipe, count: u32) -> Option<Forecast> {
+        let catalog = self.shared.catalog();
+        let model = catalog.find(&recipe.model.id)?;
+        let machine = Machine {
+            device: format!("{} {}", self.device, self.kernels),
+            threads: self.shared.tuning().threads,
+            automatic: self.automatic,
+        };
+        Some(
+            self.shared
+                .history()
+                .forecast(recipe, count, model, &machine),
+        )
+    }
+
     fn warm_up(&self, model: &str) {
         self.shared.line.warm_up(model.to_owned());
     }
 
-    fn set_previews(&self, on: bool) {
-        self.shared.tuning().previews = on;
+    fn set_previews(&self, mode: PreviewMode) {
+        self.shared.tuning().previews = mode;
     }
 
     fn set_threads(&self, threads: Option<usize>) {

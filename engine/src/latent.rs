@@ -86,3 +86,38 @@ impl Latents {
         Ok(sum)
     }
 }
+
+/// Latent spaces that autoencoders of different makers share: what one of them encodes, any other of
+/// the same space decodes. Neither shapes nor names in a file tell them apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LatentSpace {
+    /// Of Stable Diffusion 1 and 2.
+    StableDiffusion,
+    /// Of Stable Diffusion XL.
+    StableDiffusionXl,
+}
+
+impl LatentSpace {
+    /// The space of a model with that many latent channels and that scaling factor, if it is one of
+    /// these.
+    pub fn of_model(channels: usize, scaling_factor: f64) -> Option<Self> {
+        let is = |published: f64| (scaling_factor - published).abs() < 1e-6;
+        match channels {
+            4 if is(0.18215) => Some(Self::StableDiffusion),
+            4 if is(0.13025) => Some(Self::StableDiffusionXl),
+            _ => None,
+        }
+    }
+
+    /// The space of a tiny autoencoder with that many latent channels, by its published name: TAESD,
+    /// TAESDXL and their kin.
+    pub fn of_tiny(channels: usize, name: &str) -> Option<Self> {
+        let name = name.to_lowercase();
+        match channels {
+            4 if name.contains("xl") => Some(Self::StableDiffusionXl),
+            4 if name.contains("taesd") => Some(Self::StableDiffusion),
+            _ => None,
+        }
+    }
+}

@@ -36,6 +36,7 @@ pub mod engine;
 pub mod error;
 pub mod event;
 pub mod families;
+pub mod forecast;
 pub mod guidance;
 pub mod hash;
 mod intake;

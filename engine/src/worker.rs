@@ -3,6 +3,7 @@
 
 mod hashing;
 mod listener;
+mod stand_ins;
 
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -19,12 +20,13 @@ use crate::error::{EngineError, Result};
 use crate::event::{Event, JobId, Stage};
 use crate::families::identify;
 use crate::families::model::{Conditioning, Model};
+use crate::forecast::{self, Machine, Observed};
 use crate::library::files::numbered;
 use crate::library::{Library, save_to_file, save_to_folder};
 use crate::nn::release;
 
 use crate::pipeline::{self, Inputs, Prompts, Rendered};
-use crate::preview::LinearMap;
+use crate::preview::{LinearMap, PreviewMeans, PreviewMode};
 use crate::prompt::Reading;
 use crate::prompt::wildcards::WildcardFiles;
 use crate::queue::line::{Next, Waiting};
@@ -32,6 +34,7 @@ use crate::raster::{Mask, Picture, decode_picture, mask_from_picture};
 use crate::recipe::{Outcome, Precision, Recipe, Record};
 use hashing::HashInBackground;
 use listener::JobListener;
+use stand_ins::{Around, StandIns};
 
 /// Encoded texts kept with a model.
 const ENCODINGS_LIMIT: usize = 32;
@@ -42,9 +45,12 @@ struct Loaded {
     precision: Precision,
     model: Box<dyn Model>,
     map: LinearMap,
+    stand_ins: StandIns,
     encodings: HashMap<(String, Reading), Conditioning>,
     /// Decoding time per picture pixel, in seconds, once known.
     decode_secs_per_px: Option<f64>,
+    /// That of previews.
+    preview_secs_per_px: Option<f64>,
 }
 
 /// The thread's state.
@@ -170,6 +176,8 @@ impl Worker {
                 .collect();
             EngineError::ModelNotFound { wanted, known }
         })?;
+        stand_ins::settle(&mut recipe, &found, &self.shared.catalog())?;
+        warnings.extend(pin_prediction(&mut recipe, &found));
         let start = self.read_start(&mut recipe, waiting, &mut warnings)?;
         let events = Arc::clone(&self.shared);
         let count = waiting.request.count;
@@ -188,6 +196,7 @@ impl Worker {
             self.enter(job, 0, Stage::LoadingModel);
             self.load(&found, recipe.precision, cancel)?;
         }
+        warnings.extend(self.follow_stand_ins(&mut recipe, cancel)?);
         let load_secs = began.elapsed().as_secs_f64();
         let pinned = recipe.model.sha256.take();
         let hash = HashInBackground::start(&found, cancel);
@@ -202,6 +211,7 @@ impl Worker {
                     warnings.push(note);
                 }
             }
+            forecast::reset_peak();
             let began = Instant::now();
             let (rendered, cut) = self.render(&recipe, job, [picture, count], &start, cancel)?;
             if let Some(hash) = hash.take() {
@@ -212,10 +222,12 @@ impl Worker {
                 }
                 self.remember_hash(sha256);
             }
+            let fresh_load = if picture == 0 { load_secs } else { 0.0 };
+            self.learn(&recipe, &rendered, began.elapsed(), fresh_load);
             recipe.model.sha256 = self.hash();
             let outcome = Outcome {
                 elapsed_secs: began.elapsed().as_secs_f64(),
-                load_secs: if picture == 0 { load_secs } else { 0.0 },
+                load_secs: fresh_load,
                 warnings: warnings.iter().cloned().chain(cut).collect(),
                 ..self.outcome(&rendered)
             };
@@ -242,6 +254,25 @@ impl Worker {
             unmasked_pixels_verified: rendered.unmasked_pixels_verified,
             ..Outcome::default()
         }
+    }
+
+    /// Remembers what a picture took, for forecasts.
+    fn learn(&self, recipe: &Recipe, rendered: &Rendered, elapsed: Duration, load_secs: f64) {
+        let Some(loaded) = &self.loaded else { return };
+        let sampling_secs = rendered.sampling_time.as_secs_f64();
+        let seen = Observed {
+            secs_per_unit: sampling_secs / forecast::work(recipe),
+            rest_secs: (elapsed.as_secs_f64() - sampling_secs).max(0.0),
+            load_secs,
+            peak_bytes: forecast::peak_bytes(),
+        };
+        let machine = Machine {
+            device: format!("{} {}", self.backend.name(), self.backend.kernels()),
+            threads: self.tuning.threads,
+            automatic: Precision::Auto,
+        };
+        let mut history = self.shared.history();
+        history.learn(recipe, &loaded.found.info, &machine, seen);
     }
 
     fn hash(&self) -> Option<String> {
@@ -289,10 +320,33 @@ impl Worker {
             precision,
             model,
             map,
+            stand_ins: StandIns::default(),
             encodings: HashMap::new(),
             decode_secs_per_px: None,
+            preview_secs_per_px: None,
         });
         Ok(())
+    }
+
+    /// Loads the autoencoders that stand in for the loaded model's own.
+    fn follow_stand_ins(
+        &mut self,
+        recipe: &mut Recipe,
+        cancel: &CancelToken,
+    ) -> Result<Vec<String>> {
+        let Some(loaded) = &mut self.loaded else {
+            return Ok(Vec::new());
+        };
+        let around = Around {
+            family: identify(&loaded.found.files)?,
+            model: loaded.model.as_ref(),
+            found: &loaded.found,
+            compute: &self.backend.compute(recipe.precision),
+            catalog: &self.shared.catalog(),
+            cancel,
+        };
+        let previews = self.tuning.previews == PreviewMode::Tiny;
+        loaded.stand_ins.follow(recipe, &around, previews)
     }
 
     /// Reads the start picture and mask from the request or the library.
@@ -357,26 +411,36 @@ impl Worker {
         };
         // Impossible step counts show before any work is done.
         pipeline::plan(recipe, &loaded.model.facts().noise)?;
-        let reading = recipe.prompting.reading();
+        let reading = recipe.reading();
         let prompts = Prompts::encode(recipe, &mut |text| loaded.encode(text, reading, cancel))?;
         let mut warnings = loaded.model.warnings().to_vec();
         let fields = ["prompt", "negative prompt"].into_iter();
         warnings.extend(fields.zip(prompts.cut()).filter_map(cut_warning));
         let area = f64::from(recipe.width_px) * f64::from(recipe.height_px);
-        let decode_cost = loaded
-            .decode_secs_per_px
-            .map(|secs| Duration::from_secs_f64(secs * area));
+        let over_area = |secs: f64| Duration::from_secs_f64(secs * area);
+        let decode_cost = loaded.decode_secs_per_px.map(over_area);
+        let (model, stand_ins) = (loaded.model.as_ref(), &loaded.stand_ins);
+        let mode = self.tuning.previews;
+        let means = PreviewMeans {
+            map: &loaded.map,
+            decoder: stand_ins
+                .preview_decoder(model)
+                .filter(|_| mode == PreviewMode::Tiny),
+            decode_cost: loaded.preview_secs_per_px.map(over_area),
+        };
         let inputs = Inputs {
-            model: loaded.model.as_ref(),
+            model,
             device: self.backend.device(),
             prompts: &prompts,
             start: start
                 .as_ref()
                 .map(|(picture, mask)| (picture, mask.as_ref())),
-            preview: self.tuning.previews.then_some(&loaded.map),
-            decode_cost,
+            autoencoder: stand_ins.autoencoder(model),
+            decoder: stand_ins.last_decoder(model, recipe),
+            preview: (mode != PreviewMode::Off).then_some(means),
             cancel,
         };
+        let ends_tiny = inputs.decoder.is_tiny();
         let mut listener = JobListener {
             shared: &self.shared,
             probe: &self.probe,
@@ -388,7 +452,12 @@ impl Worker {
         };
         let rendered = pipeline::render(recipe, &inputs, &mut listener)?;
         let made = f64::from(rendered.picture.width_px) * f64::from(rendered.picture.height_px);
-        loaded.decode_secs_per_px = Some(rendered.decode_time.as_secs_f64() / made);
+        let decode_secs = rendered.decode_time.as_secs_f64() / made;
+        // Where the last decoder is a tiny one, its figure is the better one for previews, too.
+        let same = ends_tiny.then_some(decode_secs);
+        let preview_secs = rendered.preview_cost.map(|cost| cost.as_secs_f64() / made);
+        loaded.decode_secs_per_px = Some(decode_secs);
+        loaded.preview_secs_per_px = same.or(preview_secs).or(loaded.preview_secs_per_px);
         Ok((rendered, warnings))
     }
 
@@ -468,6 +537,16 @@ impl Loaded {
         self.encodings.insert(key, encoded.clone());
         Ok(encoded)
     }
+}
+
+/// Writes into a recipe what the model is taken to predict; says so when it was otherwise before.
+fn pin_prediction(recipe: &mut Recipe, found: &Found) -> Option<String> {
+    let now = found.info.prediction.clone();
+    let before = recipe.network.prediction.replace(now.clone());
+    let before = before.filter(|before| *before != now)?;
+    Some(format!(
+        "the recipe's model predicted {before}, here it is taken to predict {now}: a file beside it decides"
+    ))
 }
 
 fn cut_warning((field, cut): (&str, Option<(usize, usize)>)) -> Option<String> {

@@ -13,6 +13,7 @@ mod kernels;
 mod networks;
 mod peer;
 mod pictures;
+mod reuse;
 mod statistics;
 mod whole;
 mod window;
@@ -30,9 +31,10 @@ fn main() {
         (Some("pictures"), python) => pictures::measure(python),
         (Some("networks"), Some(folder)) => networks::measure(folder, argument(2)),
         (Some("whole"), Some(folder)) => whole::measure(folder, argument(2)),
+        (Some("reuse"), _) => reuse::measure(),
         (Some("window"), _) => window::measure(),
         _ => println!(
-            "usage: bench kernels [PART OF A NAME] | pictures [PYTHON] | networks FOLDER [PYTHON] | whole FOLDER [SD_CLI] | window"
+            "usage: bench kernels [PART OF A NAME] | pictures [PYTHON] | reuse | networks FOLDER [PYTHON] | whole FOLDER [SD_CLI] | window"
         ),
     }
 }

@@ -66,6 +66,7 @@ impl Ours {
                 timestep: 500.0,
                 conditions: &[&self.prompts[0], &self.prompts[1]],
                 guidance: None,
+                deep: None,
             };
             std::hint::black_box(self.model.predict(&input, &cancel).unwrap());
         } else {

@@ -9,6 +9,7 @@ use pentimento::studio::draft::DraftEdit;
 use pentimento::{StudioApp, StudioOptions};
 use pentimento_engine::client::EngineClient;
 use pentimento_engine::engine::{Engine, EngineConfig};
+use pentimento_engine::preview::PreviewMode;
 use tempfile::TempDir;
 
 use crate::statistics::{median, percentile};
@@ -154,7 +155,7 @@ pub(crate) fn measure() {
                 embedded_models: pentimento::starter::embedded_models().to_vec(),
                 threads: Some(2),
                 device: "cpu".to_owned(),
-                previews: true,
+                previews: PreviewMode::default(),
             };
             let engine: Box<dyn EngineClient> = Box::new(Engine::start(
                 config,

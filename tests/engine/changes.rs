@@ -4,6 +4,7 @@
 use pentimento_engine::client::{EngineClient as _, SaveTo};
 use pentimento_engine::error::EngineError;
 use pentimento_engine::event::Event;
+use pentimento_engine::preview::PreviewMode;
 use support::running::{Options, Running, recipe, request};
 
 #[test]
@@ -17,7 +18,7 @@ fn another_gallery_other_threads_and_previews_hold_from_the_next_job() {
     assert!(running.engine.take_preview().is_none(), "the job has ended");
     let other = running.folder().join("another gallery");
     running.engine.set_threads(Some(1));
-    running.engine.set_previews(false);
+    running.engine.set_previews(PreviewMode::Off);
     running.engine.set_library_dir(other.clone());
     let job = running.submit(recipe("plain"));
     let mut saved = None;

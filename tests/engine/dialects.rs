@@ -65,7 +65,8 @@ fn a1111_in_every_container() {
         assert_eq!(recipe.noise_source, NoiseKind::Philox);
         assert_eq!(recipe.prompting.syntax, PromptSyntax::A1111);
         assert!(!recipe.prompting.dynamic);
-        expect_notes(&found, &["Clip skip", "<lora"]);
+        assert_eq!(recipe.network.clip_skip, 2, "{name}");
+        expect_notes(&found, &["<lora"]);
     }
 }
 
@@ -152,7 +153,8 @@ fn fooocus_swarmui_and_novelai() {
         assert_eq!(found.dialect, Dialect::SwarmUi, "{name}");
         let want = (18, 6.0, 55, [512, 512], "euler_a", "karras", "dream");
         assert_eq!(settings(&found.record.recipe), want, "{name}");
-        expect_notes(&found, &["clipstopatlayer", "shine"]);
+        assert_eq!(found.record.recipe.network.clip_skip, 2, "{name}");
+        expect_notes(&found, &["shine"]);
     }
     let found = found("novelai.png");
     assert_eq!(found.dialect, Dialect::NovelAi);

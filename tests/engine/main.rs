@@ -13,5 +13,7 @@ mod determinism;
 mod dialects;
 mod jobs;
 mod layouts;
+mod network_options;
 mod paste_back;
 mod prompts;
+mod stand_ins;

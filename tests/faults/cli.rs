@@ -4,6 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use pentimento::cli;
+use pentimento_engine::preview::PreviewMode;
 use pentimento_engine::raster::load_picture;
 use pentimento_engine::recipe::read_record_file;
 use serde_json::Value;
@@ -422,7 +423,9 @@ fn the_window_gets_the_folders_and_its_end_is_the_programs() {
         &|options| {
             assert_eq!(options.engine.library_dir, library);
             assert!(options.engine.model_folders.contains(&models));
-            assert!(options.engine.previews && options.engine.threads == Some(1));
+            assert!(
+                options.engine.previews != PreviewMode::Off && options.engine.threads == Some(1)
+            );
             Ok(())
         },
     );

@@ -113,6 +113,7 @@ pub(crate) fn check_text_and_unet(name: &str, model: &dyn Model, fixture: &Fixtu
             timestep,
             conditions: &conditions,
             guidance,
+            deep: None,
         };
         let both = model.predict(&input, &cancel).unwrap();
         let ours: Vec<f32> = both
@@ -216,4 +217,34 @@ fn every_model_is_tested() {
     let mut known = places::MODELS.map(str::to_owned).to_vec();
     known.sort();
     assert_eq!(folders, known);
+}
+
+/// Decoders of tiny autoencoders alone, in the layouts that people keep them in.
+#[test]
+fn tiny_decoder_in_every_layout() {
+    use pentimento_engine::families::FAMILIES;
+    use pentimento_engine::families::model::StandIn;
+    let fixture = Fixture::open("tiny_decoder/decoded.safetensors");
+    for name in [
+        "taesd_decoder.safetensors",
+        "taesd_decoder.pth",
+        "folder/diffusion_pytorch_model.safetensors",
+    ] {
+        let path = places::fixture("tiny_decoder").join(name);
+        let wanted = StandIn {
+            path: &path,
+            tiny: true,
+            latent_channels: 4,
+            factor: 8,
+            scaling_factor: 0.18215,
+        };
+        for compute in paths() {
+            let cancel = CancelToken::default();
+            let decoder = (FAMILIES[0].stand_in)(&wanted, &compute, &cancel);
+            let decoder = decoder.unwrap_or_else(|error| panic!("{name}: {error}"));
+            let decoded = decoder.decode(&act(&fixture.f32("z")), &cancel).unwrap();
+            let reference = fixture.f32("y");
+            expect_near(name, &values(&decoded), &reference.values, TOLERANCE);
+        }
+    }
 }

@@ -122,6 +122,7 @@ fn weighted_prompts_and_chunks_are_encoded_as_the_reference_does() {
         let model = (identify(&files).unwrap().load)(&files, &compute, &cancel).unwrap();
         for (row, case) in index.iter().enumerate().filter(|(_, c)| c.model == name) {
             let reading = Reading {
+                clip_skip: 1,
                 syntax: PromptSyntax::A1111,
                 weighting: case.weighting,
             };

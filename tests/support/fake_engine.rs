@@ -8,6 +8,8 @@ use pentimento_engine::catalog::{Catalog, Choice, Defaults, ModelInfo, Storage};
 use pentimento_engine::client::{EngineClient, Request, UnfinishedJob};
 use pentimento_engine::error::{EngineError, Result};
 use pentimento_engine::event::{Event, JobId, Preview, Stage, TokenCount};
+use pentimento_engine::forecast::Forecast;
+use pentimento_engine::preview::PreviewMode;
 use pentimento_engine::prompt::inspect::{Inspection, PromptQuery};
 use pentimento_engine::raster::Picture;
 use pentimento_engine::recipe::{Outcome, Recipe, Record};
@@ -29,8 +31,10 @@ pub struct Script {
     pub warmed_up: Vec<String>,
     /// Model folders, as set last.
     pub folders: Vec<PathBuf>,
-    /// Whether previews are drawn, as set last.
-    pub previews: Option<bool>,
+    /// What it says of every job, with the seconds of one picture.
+    pub forecast: Forecast,
+    /// How previews are drawn, as set last.
+    pub previews: Option<PreviewMode>,
     /// Compute threads, as set last.
     pub threads: Option<Option<usize>>,
     /// The gallery's folder, as set last.
@@ -166,12 +170,22 @@ impl EngineClient for FakeEngine {
         self.script().folders = folders;
     }
 
+    fn forecast(&self, recipe: &Recipe, count: u32) -> Option<Forecast> {
+        let script = self.script();
+        script.catalog.find(&recipe.model.id)?;
+        let secs = script.forecast.secs.map(|secs| secs * f64::from(count));
+        Some(Forecast {
+            secs,
+            ..script.forecast
+        })
+    }
+
     fn warm_up(&self, model: &str) {
         self.script().warmed_up.push(model.to_owned());
     }
 
-    fn set_previews(&self, on: bool) {
-        self.script().previews = Some(on);
+    fn set_previews(&self, mode: PreviewMode) {
+        self.script().previews = Some(mode);
     }
 
     fn set_threads(&self, threads: Option<usize>) {
@@ -257,6 +271,7 @@ pub fn catalog() -> Catalog {
             model("large", "Large model", [512, 512], 75),
         ],
         problems: Vec::new(),
+        autoencoders: Vec::new(),
         samplers: vec![
             choice("euler", "Euler", "Plain and quick: a good first choice."),
             choice(

@@ -8,10 +8,11 @@ use pentimento_engine::client::{EngineClient, Request, SaveTo};
 use pentimento_engine::engine::{Engine, EngineConfig, StageProbe};
 use pentimento_engine::error::EngineError;
 use pentimento_engine::event::{Event, JobId};
+use pentimento_engine::preview::PreviewMode;
 use pentimento_engine::raster::Picture;
 use pentimento_engine::recipe::{
-    Knobs, ModelRef, NoiseKind, PROMPT_REVISION, Precision, Prompting, RECIPE_VERSION, Recipe,
-    Record, SAMPLER_REVISION,
+    Knobs, ModelRef, NetworkOptions, NoiseKind, PROMPT_REVISION, Precision, Prompting,
+    RECIPE_VERSION, Recipe, Record, SAMPLER_REVISION,
 };
 use tempfile::TempDir;
 
@@ -73,7 +74,11 @@ impl Running {
             embedded_models: pentimento::starter::embedded_models().to_vec(),
             threads: Some(options.threads),
             device: "cpu".to_owned(),
-            previews: options.previews,
+            previews: if options.previews {
+                PreviewMode::default()
+            } else {
+                PreviewMode::Off
+            },
         };
         let engine = Engine::start_probed(config, Arc::new(|| ()), options.probe)
             .unwrap_or_else(|error| panic!("the engine starts: {error}"));
@@ -233,6 +238,7 @@ pub fn recipe(model: &str) -> Recipe {
         sampler: "ddim".to_owned(),
         schedule: "model".to_owned(),
         knobs: Knobs::default(),
+        network: NetworkOptions::default(),
         noise_source: NoiseKind::TorchCpu,
         precision: Precision::F32,
         start: None,

@@ -152,3 +152,36 @@ fn send_to_canvas_opens_the_picture() {
     assert_eq!(canvas.size_px(), [128, 128]);
     assert!(studio.window.state().studio().overlay.is_none());
 }
+
+#[test]
+fn the_window_asks_before_it_closes_over_a_picture_that_is_nowhere_else() {
+    use egui::{ViewportEvent, ViewportId};
+    use pentimento_engine::event::Event;
+    let mut studio = TestStudio::new();
+    let close = |studio: &mut TestStudio| {
+        let viewports = &mut studio.window.input_mut().viewports;
+        let root = viewports.entry(ViewportId::ROOT).or_default();
+        root.events.push(ViewportEvent::Close);
+        studio.run();
+    };
+    close(&mut studio);
+    assert!(
+        studio.window.query_by_label("Not saved").is_none(),
+        "nothing is lost"
+    );
+    let job = studio.generate();
+    let recipe = studio.engine.script().submitted[0].recipe.clone();
+    studio.engine.say(Event::ImageUnsaved {
+        job,
+        picture: 0,
+        record: Box::new(support::fake_engine::record(recipe)),
+        image: support::fake_engine::gradient(64, 64, 0),
+    });
+    studio.engine.say(Event::Finished { job });
+    studio.run();
+    close(&mut studio);
+    studio.window.get_by_label("Not saved");
+    studio.window.get_by_label("Close all the same").click();
+    studio.run();
+    assert!(studio.window.state().studio().leaves_unsaved);
+}

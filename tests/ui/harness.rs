@@ -151,6 +151,11 @@ pub(crate) fn recipe(prompt: &str, seed: u64) -> Recipe {
         "sampler": "euler_a",
         "schedule": "karras",
         "knobs": {"eta": 0.4, "s_noise": 1.1, "rho": 5.0},
+        "network": {
+            "guidance_interval": {"from": 0.1, "until": 0.9},
+            "reuse": {"deep_every": 3, "deep_branch": 1, "negative_every": 2},
+            "clip_skip": 2,
+        },
         "noise_source": "philox",
         "precision": "f32",
     }))

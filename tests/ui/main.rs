@@ -11,6 +11,7 @@ mod gallery;
 mod generate;
 mod harness;
 mod knobs;
+mod network;
 mod reach;
 mod recipe;
 mod seed;

@@ -6,6 +6,7 @@ use egui_kittest::kittest::Queryable as _;
 use pentimento::command::Command;
 use pentimento::studio::settings::Settings;
 use pentimento_engine::event::Event;
+use pentimento_engine::preview::PreviewMode;
 
 use crate::harness::{TestStudio, save_pictures};
 
@@ -24,12 +25,9 @@ fn previews_and_threads_reach_the_engine() {
         .window
         .key_press_modifiers(egui::Modifiers::COMMAND, Key::Comma);
     studio.run();
-    studio
-        .window
-        .get_by_label("Show pictures as they form")
-        .click();
+    studio.window.get_by_label("Previews: Off").click();
     studio.run();
-    assert_eq!(studio.engine.script().previews, Some(false));
+    assert_eq!(studio.engine.script().previews, Some(PreviewMode::Off));
     assert_eq!(studio.engine.script().threads, None, "only what changed");
     change(&mut studio, |settings| settings.threads = Some(1));
     assert_eq!(studio.engine.script().threads, Some(Some(1)));

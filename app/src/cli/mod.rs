@@ -3,11 +3,13 @@
 //! Exit codes: 0 done, 1 failed, 2 the command line is wrong, 130 stopped by Ctrl+C.
 
 mod args;
+mod forecast;
 mod help;
 mod job;
 mod knobs;
 mod model_choice;
 mod models;
+mod network;
 mod overrides;
 mod progress;
 mod recipe;
@@ -204,6 +206,14 @@ fn worded(error: &EngineError) -> String {
         "knobs.s_noise" => "--s-noise",
         "knobs.rho" => "--rho",
         "knobs.sigmas" => "--sigmas",
+        "network.clip_skip" => "--clip-skip",
+        "network.vae" => "--vae",
+        "network.decoder" => "--decoder",
+        "network.guidance_interval.from" => "--guide-from",
+        "network.guidance_interval.until" => "--guide-until",
+        "network.reuse.deep_every" => "--deep-cache",
+        "network.reuse.deep_branch" => "--deep-branch",
+        "network.reuse.negative_every" => "--negative-every",
         "mask" => "--mask",
         "start.picture" => "--init",
         "start.strength" => "--strength",

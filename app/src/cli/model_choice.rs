@@ -36,7 +36,7 @@ pub(super) fn of_recipe<'a>(
                 model.id
             ));
         }
-        MatchedBy::Name if wanted.sha256.is_some() && model.sha256.is_some() => {
+        MatchedBy::Name if model.differs_from(wanted) => {
             notes.push(format!(
                 "the model “{name}” is not the one the recipe was made with: the picture will differ"
             ));

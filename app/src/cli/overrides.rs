@@ -6,6 +6,7 @@ use pentimento_engine::recipe::{
 };
 
 use super::knobs::Knobs;
+use super::network::Network;
 use super::{Args, Failure};
 
 /// Surroundings of an only-masked area when none are given, as in A1111.
@@ -29,6 +30,7 @@ pub(super) struct Overrides {
     sampler: Option<String>,
     schedule: Option<String>,
     knobs: Knobs,
+    pub(super) network: Network,
     noise_source: Option<NoiseKind>,
     precision: Option<Precision>,
     pub(super) strength: Option<f64>,
@@ -68,6 +70,7 @@ impl Overrides {
             sampler: text("sampler")?,
             schedule: text("schedule")?,
             knobs: Knobs::read(args)?,
+            network: Network::read(args)?,
             noise_source: args.choice(
                 "noise-source",
                 &[
@@ -110,7 +113,10 @@ impl Overrides {
             }
         }
         if self.prompt.is_some() || self.negative.is_some() {
-            // Words given here are read as such, whatever the recipe's own were.
+            // Words given here are read as such, whatever the recipe's own were; those say on what
+            // they said.
+            recipe.prompt = recipe.prompting.as_typed(&recipe.prompt);
+            recipe.negative_prompt = recipe.prompting.as_typed(&recipe.negative_prompt);
             recipe.prompting = Prompting {
                 weighting: recipe.prompting.weighting,
                 ..Prompting::default()
@@ -140,6 +146,7 @@ impl Overrides {
         }
         put(&mut recipe.noise_source, &self.noise_source);
         put(&mut recipe.precision, &self.precision);
+        self.network.apply(recipe)?;
         self.knobs.apply(recipe)
     }
 

@@ -77,6 +77,9 @@ fn print(out: &mut dyn Write, record: &Record) -> io::Result<()> {
     if let Some(text) = knobs_text(recipe) {
         line("knobs", text)?;
     }
+    if let Some(text) = super::network::text(&recipe.network) {
+        line("networks", text)?;
+    }
     line("noise", word(&recipe.noise_source))?;
     line("precision", word(&recipe.precision))?;
     if let Some(text) = start_text(recipe) {

@@ -9,8 +9,9 @@ use pentimento_engine::schedules::SCHEDULES;
 
 use super::args::{switch, value};
 use super::knobs::KNOBS;
+use super::network::NETWORK;
 use super::session::{ENGINE, Session, config};
-use super::{Args, Command, Context, Failure, Opt, help, job, request};
+use super::{Args, Command, Context, Failure, Opt, forecast, help, job, request};
 
 const PICTURE: &[Opt] = &[
     value("prompt", "TEXT", "What to draw."),
@@ -116,6 +117,10 @@ const OUTPUT: &[Opt] = &[
         extension); without it, the gallery.",
     ),
     switch(
+        "dry-run",
+        "Make nothing: say what it would take in time and memory, and what is wrong with the options.",
+    ),
+    switch(
         "json",
         "Print events as JSON lines instead of a progress bar.",
     ),
@@ -128,6 +133,7 @@ pub(super) const COMMAND: Command = Command {
     groups: &[
         ("Picture", PICTURE),
         ("Sampler and schedule", KNOBS),
+        ("Networks", NETWORK),
         ("Start picture", START),
         ("Output", OUTPUT),
         ("Engine", ENGINE),
@@ -160,6 +166,9 @@ fn run(args: &Args, context: &mut Context<'_>) -> Result<(), Failure> {
         )));
     }
     match prepare(args, context) {
+        Ok((session, request, notes)) if args.has("dry-run") => {
+            forecast::print(&session, &request, &notes, args, context)
+        }
         Ok((mut session, request, notes)) => job::run(&mut session, request, &notes, args, context),
         Err(failure) => Err(job::refused(failure, args, context)),
     }
@@ -178,9 +187,11 @@ fn prepare(args: &Args, context: &Context<'_>) -> Result<(Session, Request, Vec<
     if let Some(folder) = draft.model_path() {
         config.model_folders.push(folder);
     }
+    config.model_folders.extend(draft.vae_path());
     let library_dir = config.library_dir.clone();
     let mut session = Session::start(config, context)?;
-    let catalog = session.catalog(|catalog| draft.knows_its_model(catalog))?;
+    let catalog = session
+        .catalog(|catalog| draft.knows_its_model(catalog) && draft.knows_its_decoders(catalog))?;
     let (request, notes) = draft.finish(&catalog, save_to, &library_dir)?;
     Ok((session, request, notes))
 }

@@ -10,8 +10,9 @@ use pentimento_engine::client::{Blob, Request, SaveTo};
 use pentimento_engine::error::EngineError;
 use pentimento_engine::raster::{Mask, Picture, load_mask, load_picture};
 use pentimento_engine::recipe::{
-    Inpaint, InpaintArea, Knobs, MaskedContent, ModelRef, NoiseKind, PROMPT_REVISION, Precision,
-    Prompting, RECIPE_VERSION, Recipe, SAMPLER_REVISION, Start,
+    FinalDecoder, Inpaint, InpaintArea, Knobs, MaskedContent, ModelRef, NetworkOptions, NoiseKind,
+    PROMPT_REVISION, Precision, Prompting, RECIPE_VERSION, Recipe, SAMPLER_REVISION, Start,
+    VaeChoice,
 };
 
 use super::model_choice::{find, first, named, of_recipe};
@@ -42,6 +43,7 @@ pub(super) fn from_defaults(model: &ModelInfo) -> Recipe {
         sampler: model.defaults.sampler.clone(),
         schedule: model.defaults.schedule.clone(),
         knobs: Knobs::of_new_recipes(),
+        network: NetworkOptions::of_new_recipes(),
         noise_source: NoiseKind::default(),
         precision: Precision::default(),
         start: None,
@@ -123,6 +125,30 @@ impl Draft {
         path.exists().then_some(path)
     }
 
+    /// The VAE's file, where it was named by its path.
+    pub(super) fn vae_path(&self) -> Option<PathBuf> {
+        self.overrides.network.vae_path()
+    }
+
+    /// Whether the catalogue already holds the decoders that are named.
+    pub(super) fn knows_its_decoders(&self, catalog: &Catalog) -> bool {
+        let of_recipe = self.recipe.as_ref().map(|r| &r.record.recipe.network);
+        let named = of_recipe.is_none_or(|network| {
+            let known = |wanted: &ModelRef| catalog.autoencoder(wanted).is_some();
+            let vae = match &network.vae {
+                VaeChoice::File(wanted) => known(wanted),
+                VaeChoice::Model | VaeChoice::Automatic => true,
+            };
+            let tiny = match &network.decoder {
+                FinalDecoder::Tiny { file: Some(wanted) } => known(wanted),
+                FinalDecoder::Tiny { file: None } => false,
+                FinalDecoder::Full => true,
+            };
+            vae && tiny
+        });
+        named && self.overrides.network.knows_its_decoders(catalog)
+    }
+
     /// Whether the catalogue already holds the model.
     pub(super) fn knows_its_model(&self, catalog: &Catalog) -> bool {
         let of_recipe = self.recipe.as_ref().map(|r| &r.record.recipe.model);
@@ -163,6 +189,7 @@ impl Draft {
                 ..ModelRef::default()
             };
         }
+        notes.extend(recipe.leave_missing_decoders(catalog));
         self.overrides.apply(&mut recipe)?;
         let mut blobs = Vec::new();
         self.start(&mut recipe, &mut blobs, library_dir)?;

@@ -7,6 +7,7 @@ use pentimento_engine::catalog::Catalog;
 use pentimento_engine::client::EngineClient;
 use pentimento_engine::engine::EngineConfig;
 use pentimento_engine::event::Event;
+use pentimento_engine::preview::PreviewMode;
 
 use super::args::{list, value};
 use super::{Args, Context, Failure, Opt, Signal};
@@ -86,7 +87,7 @@ pub(super) fn config(args: &Args, context: &Context<'_>) -> Result<EngineConfig,
         embedded_models: crate::starter::embedded_models().to_vec(),
         threads,
         device: args.text("device")?.unwrap_or("auto").to_owned(),
-        previews: false,
+        previews: PreviewMode::Off,
     })
 }
 

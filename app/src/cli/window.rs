@@ -2,6 +2,7 @@
 
 use pentimento_engine::client::{Request, SaveTo};
 use pentimento_engine::engine::EngineConfig;
+use pentimento_engine::preview::PreviewMode;
 
 use super::session::{ENGINE, Session, config};
 use super::{Args, Command, Context, Failure, job, request};
@@ -28,7 +29,7 @@ fn run(args: &Args, context: &mut Context<'_>) -> Result<(), Failure> {
     let factory = std::sync::Arc::clone(&context.start_engine);
     let opened = (context.open_window)(WindowOptions {
         engine: EngineConfig {
-            previews: true,
+            previews: PreviewMode::default(),
             ..config.clone()
         },
         library_is_named: args.has("library")

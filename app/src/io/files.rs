@@ -54,7 +54,10 @@ pub(super) fn serve(tasks: &Receiver<IoTask>, answer: &Answer) {
                 Err(error) => IoReply::Failed(error),
             },
             IoTask::Save { path, pixels } => match save(&path, &pixels) {
-                Ok(()) => IoReply::Saved(path),
+                Ok(()) => match pixels {
+                    Saved::Recorded(_, record) => IoReply::SavedRecorded(path, record),
+                    Saved::Picture(_) | Saved::Mask(_) => IoReply::Saved(path),
+                },
                 Err(error) => IoReply::Failed(error),
             },
             IoTask::CopyFile { from, to } => match copy_file(&from, &to) {

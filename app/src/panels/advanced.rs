@@ -1,4 +1,4 @@
-//! Rarely used controls: guidance rescale, knobs of sampler and schedule, maths of weights, noise
+//! Rarely used controls: guidance rescale, how the networks are run, knobs of sampler and schedule, maths of weights, noise
 //! source, precision.
 
 use egui::Ui;
@@ -8,6 +8,8 @@ use pentimento_engine::recipe::{NoiseKind, Precision};
 
 use super::PanelCx;
 use super::knobs::knobs_ui;
+use super::network::network_ui;
+use super::vae::decoder_ui;
 use crate::command::Command;
 use crate::studio::draft::DraftEdit;
 use crate::text::t;
@@ -58,6 +60,8 @@ fn body_ui(ui: &mut Ui, cx: &mut PanelCx<'_>) {
         0.05,
     )
     .on_hover_text(t("guidance-rescale-tip"));
+    network_ui(ui, &mut sampling);
+    decoder_ui(ui, cx.studio, &mut sampling);
     knobs_ui(ui, &mut sampling);
     ui.label(theme::muted(ui, t("weighting")).size(12.5))
         .on_hover_text(t("weighting-tip"));

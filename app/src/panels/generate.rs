@@ -2,13 +2,15 @@
 
 use egui::{Layout, Ui};
 use egui_material_icons::icons;
+use pentimento_engine::forecast::Forecast;
 
 use super::PanelCx;
 use crate::action::Action;
+use crate::studio::Studio;
 use crate::studio::draft::StartMode;
 use crate::text::{t, t_args};
 use crate::theme::{self, size};
-use crate::widgets;
+use crate::widgets::{self, duration_text};
 
 /// Draws the buttons.
 pub(super) fn generate_ui(ui: &mut Ui, cx: &mut PanelCx<'_>) {
@@ -70,13 +72,83 @@ fn note_ui(ui: &mut Ui, cx: &PanelCx<'_>) {
             .shortcut
             .map(|shortcut| widgets::keys_text(ui, &shortcut))
             .unwrap_or_default();
-        t_args(
+        let ready = t_args(
             "generate-ready",
             [
                 ("keys", keys.into()),
                 ("count", cx.studio.draft.count.max(1).into()),
             ],
-        )
+        );
+        [Some(ready), forecast_text(cx.studio)]
+            .into_iter()
+            .flatten()
+            .collect::<Vec<_>>()
+            .join(" · ")
     };
-    ui.vertical_centered(|ui| ui.label(theme::muted(ui, text)));
+    let palette = theme::palette(ui);
+    let forecast = cx.studio.foretold.known.filter(|_| !jobs.is_busy());
+    let warning = forecast.filter(Forecast::exceeds_memory);
+    let color = if warning.is_some() {
+        palette.warning
+    } else {
+        palette.muted
+    };
+    ui.vertical_centered(|ui| {
+        let response = ui.add(egui::Label::new(theme::muted(ui, text).color(color)).truncate());
+        if let Some(forecast) = forecast {
+            response.on_hover_text(forecast_tip(&forecast));
+        }
+    });
+}
+
+/// What the job will take, in a few letters.
+fn forecast_text(studio: &Studio) -> Option<String> {
+    let forecast = studio.foretold.known?;
+    let secs = forecast
+        .secs
+        .map(|secs| t_args("forecast-time", [("time", duration_text(secs).into())]));
+    let memory = widgets::bytes_text(forecast.memory_bytes);
+    let key = if forecast.exceeds_memory() {
+        "forecast-too-large"
+    } else {
+        "forecast-memory"
+    };
+    let memory = t_args(key, [("memory", memory.into())]);
+    Some(
+        secs.into_iter()
+            .chain([memory])
+            .collect::<Vec<_>>()
+            .join(" · "),
+    )
+}
+
+fn forecast_tip(forecast: &Forecast) -> String {
+    let memory = widgets::bytes_text(forecast.memory_bytes);
+    let mut lines = vec![match forecast.available_bytes {
+        Some(available) => t_args(
+            "forecast-tip-memory-of",
+            [
+                ("memory", memory.into()),
+                ("available", widgets::bytes_text(available).into()),
+            ],
+        ),
+        None => t_args("forecast-tip-memory", [("memory", memory.into())]),
+    }];
+    if forecast.exceeds_memory() {
+        lines.push(t("forecast-tip-too-large").to_owned());
+    }
+    if !forecast.measured {
+        lines.push(t("forecast-tip-estimated").to_owned());
+    }
+    lines.push(match forecast.secs {
+        Some(secs) => t_args("forecast-tip-time", [("time", duration_text(secs).into())]),
+        None => t("forecast-tip-no-time").to_owned(),
+    });
+    if let Some(secs) = forecast.load_secs {
+        lines.push(t_args(
+            "forecast-tip-load",
+            [("time", duration_text(secs).into())],
+        ));
+    }
+    lines.join("\n")
 }

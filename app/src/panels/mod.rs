@@ -10,6 +10,7 @@ mod help;
 mod knobs;
 mod menu_bar;
 mod model;
+mod network;
 mod notices;
 mod prompt;
 mod sampling;
@@ -20,6 +21,8 @@ mod start;
 mod status;
 mod type_path;
 mod unfinished;
+mod unsaved;
+mod vae;
 mod viewer;
 mod welcome;
 
@@ -100,6 +103,11 @@ pub static PANELS: &[PanelInfo] = &[
         "type_path",
         Place::Dialog(Overlay::TypePath),
         type_path::type_path_ui,
+    ),
+    panel(
+        "unsaved",
+        Place::Dialog(Overlay::Unsaved),
+        unsaved::unsaved_ui,
     ),
     panel("about", Place::Dialog(Overlay::About), about::about_ui),
 ];

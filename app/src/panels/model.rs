@@ -3,6 +3,7 @@
 use egui::{Label, RichText, Ui};
 
 use super::PanelCx;
+use super::vae::vae_ui;
 use crate::action::Action;
 use crate::command::Command;
 use crate::studio::draft::DraftEdit;
@@ -43,6 +44,7 @@ pub(super) fn model_ui(ui: &mut Ui, cx: &mut PanelCx<'_>) {
                 cx.commands.send(DraftEdit::Model(chosen));
             }
             about_ui(ui, cx);
+            vae_ui(ui, cx);
             problems_ui(ui, cx);
         },
     );
@@ -82,7 +84,7 @@ fn about_ui(ui: &mut Ui, cx: &PanelCx<'_>) {
             ],
         ),
         format!("{} {}", storage.precision, storage.format),
-        size_text(model.size_bytes),
+        widgets::bytes_text(model.size_bytes),
     ];
     if let Some(hash) = model.short_hash() {
         facts.push(t_args("model-hash", [("hash", hash.into())]));
@@ -133,14 +135,4 @@ fn problems_ui(ui: &mut Ui, cx: &mut PanelCx<'_>) {
                 }
             }
         });
-}
-
-fn size_text(bytes: u64) -> String {
-    const MIB: f64 = 1024.0 * 1024.0;
-    let mib = bytes as f64 / MIB;
-    if mib >= 1024.0 {
-        format!("{:.1} GiB", mib / 1024.0)
-    } else {
-        format!("{mib:.1} MiB")
-    }
 }

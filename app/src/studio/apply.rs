@@ -10,7 +10,7 @@ use super::draft::{DraftEdit, StartMode, draw_seed};
 use super::gallery::{GalleryRequest, PictureId};
 use super::io_task::{Ask, IoTask, Prepare};
 use super::settings::{Settings, ThemeChoice};
-use super::staging::StagingCommand;
+use super::staging::{StagedResult, StagingCommand};
 use super::{Effect, Focus, Overlay, Studio};
 use crate::command::{Action, Command, GalleryCommand};
 use crate::paths::typed_path;
@@ -63,6 +63,15 @@ impl Studio {
             Command::DismissNotice(id) => {
                 self.notices.dismiss(id);
                 Vec::new()
+            }
+            Command::SaveUnsaved => {
+                self.overlay = None;
+                let save = self.staging.first_unsaved().and_then(StagedResult::to_save);
+                save.map(ask).into_iter().collect()
+            }
+            Command::LeaveUnsaved => {
+                self.leaves_unsaved = true;
+                vec![Effect::Quit]
             }
             Command::CloseOverlay => {
                 self.overlay = None;

@@ -171,14 +171,8 @@ impl Studio {
     /// is in there.
     fn copy_to_save(&self) -> Option<Ask> {
         if let Some(result) = self.shown_result() {
-            let pixels = || result.pixels.clone();
-            return Some(match &result.unsaved {
-                None => Ask::CopyFile(result.path.clone()),
-                Some(record) => Ask::Save {
-                    pixels: Saved::Recorded(pixels(), record.clone()),
-                    name: record.recipe.prompt.clone(),
-                },
-            });
+            let copy = || Ask::CopyFile(result.path.clone());
+            return Some(result.to_save().unwrap_or_else(copy));
         }
         let (pixels, name) = self.shown_picture()?;
         let pixels = Saved::Picture(pixels);
@@ -261,6 +255,10 @@ impl Studio {
     fn tell(&mut self, reply: IoReply) {
         let notices = &mut self.notices;
         match reply {
+            IoReply::SavedRecorded(path, record) => {
+                self.staging.saved(&record, path.clone());
+                self.tell(IoReply::Saved(path));
+            }
             IoReply::Saved(path) => notices.with_action(
                 t("notice-copy-saved"),
                 t("show-in-folder"),

@@ -4,8 +4,8 @@ use pentimento_engine::catalog::{Catalog, ModelInfo};
 use pentimento_engine::prompt::Weighting;
 use pentimento_engine::prompt::inspect::PromptQuery;
 use pentimento_engine::recipe::{
-    InpaintArea, Knobs, MaskedContent, ModelRef, NoiseKind, PROMPT_REVISION, Precision, Prompting,
-    RECIPE_VERSION, Recipe, SAMPLER_REVISION,
+    InpaintArea, Knobs, MaskedContent, ModelRef, NetworkOptions, NoiseKind, PROMPT_REVISION,
+    Precision, Prompting, RECIPE_VERSION, Recipe, SAMPLER_REVISION,
 };
 use pentimento_engine::samplers::{self, Uses};
 use serde::{Deserialize, Serialize};
@@ -58,6 +58,8 @@ pub struct Sampling {
     pub schedule: String,
     /// Knobs of sampler and schedule; those that the sampler does not use wait for one that does.
     pub knobs: Knobs,
+    /// How the networks are run.
+    pub network: NetworkOptions,
     /// Which generator draws the noise.
     pub noise_source: NoiseKind,
     /// Arithmetic.
@@ -73,6 +75,7 @@ impl Default for Sampling {
             sampler: String::new(),
             schedule: String::new(),
             knobs: Knobs::of_new_recipes(),
+            network: NetworkOptions::of_new_recipes(),
             noise_source: NoiseKind::default(),
             precision: Precision::default(),
         }
@@ -198,10 +201,12 @@ impl Draft {
     pub fn apply(&mut self, edit: DraftEdit, catalog: &Catalog) {
         match edit {
             DraftEdit::Prompt(text) => {
+                self.negative_prompt = self.prompting.as_typed(&self.negative_prompt);
                 self.prompt = text;
                 self.read_as_typed();
             }
             DraftEdit::NegativePrompt(text) => {
+                self.prompt = self.prompting.as_typed(&self.prompt);
                 self.negative_prompt = text;
                 self.read_as_typed();
             }
@@ -247,6 +252,14 @@ impl Draft {
         knobs.s_tmax = knobs.s_tmax.map(|most| clamp(most, 0.0, 1000.0, 1000.0));
         knobs.s_noise = clamp(knobs.s_noise, 0.0, 2.0, 1.0);
         knobs.rho = knobs.rho.map(|rho| clamp(rho, 0.1, 100.0, 7.0));
+        let network = &mut self.sampling.network;
+        let interval = &mut network.guidance_interval;
+        interval.from = clamp(interval.from, 0.0, 1.0, 0.0);
+        interval.until = clamp(interval.until, interval.from, 1.0, 1.0);
+        network.reuse.deep_every = network.reuse.deep_every.clamp(1, 20);
+        network.reuse.deep_branch = network.reuse.deep_branch.min(63);
+        network.reuse.negative_every = network.reuse.negative_every.clamp(1, 20);
+        network.clip_skip = network.clip_skip.clamp(1, 24);
         self.start.strength = clamp(self.start.strength, 0.01, 1.0, 0.75);
         self.start.blur_px = self.start.blur_px.min(64);
         self.start.padding_px = self.start.padding_px.min(256);
@@ -270,6 +283,7 @@ impl Draft {
         self.sampling.sampler = defaults.sampler;
         self.sampling.schedule = defaults.schedule;
         self.sampling.knobs = Knobs::of_new_recipes();
+        self.sampling.network = NetworkOptions::of_new_recipes();
         self.size_px = native_px;
     }
 
@@ -321,6 +335,7 @@ impl Draft {
             sampler: self.sampling.sampler.clone(),
             schedule: self.sampling.schedule.clone(),
             knobs: self.sampling.used_knobs(),
+            network: self.sampling.network.clone(),
             noise_source: self.sampling.noise_source,
             precision: self.sampling.precision,
             start: None,
@@ -348,6 +363,7 @@ impl Draft {
             sampler: recipe.sampler,
             schedule: recipe.schedule,
             knobs: recipe.knobs,
+            network: recipe.network,
             noise_source: recipe.noise_source,
             precision: recipe.precision,
         };

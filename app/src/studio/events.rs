@@ -130,6 +130,7 @@ impl Studio {
         let had_model = self.model().is_some();
         self.catalog = catalog;
         self.prompts.forget();
+        self.foretold.forget();
         let adopted = self.draft.adopt_first_model(&self.catalog);
         if self.model().is_some() && (adopted || !had_model) {
             return vec![Effect::WarmUp(self.draft.model.clone())];
@@ -156,6 +157,11 @@ impl Studio {
             Ok(None) => {}
             Err(left) => waits.push(left),
         }
+        let (mode, start_px) = (self.start_mode(), self.start_size_px());
+        let wanted = known.then(|| self.draft.for_forecast(mode, start_px, &self.catalog));
+        if let Some((recipe, count)) = self.foretold.tick(wanted) {
+            effects.push(Effect::Forecast(recipe, count));
+        }
         (effects, waits)
     }
 
@@ -170,6 +176,7 @@ impl Studio {
     ) -> Vec<Effect> {
         self.jobs.change(job, |job| job.done += 1);
         self.preview = None;
+        self.foretold.forget();
         self.draft.seed.last = Some(record.recipe.seed);
         for warning in &record.outcome.warnings {
             self.notices.warning(warning.clone(), String::new());

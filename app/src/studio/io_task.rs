@@ -153,6 +153,8 @@ pub enum IoReply {
     MaskLoaded(Plane<1>),
     /// A file was written.
     Saved(PathBuf),
+    /// A picture that could not be saved before was written, with what made it.
+    SavedRecorded(PathBuf, Box<Record>),
     /// The picture is on the clipboard.
     Copied,
     /// The clipboard's picture.

@@ -11,6 +11,7 @@ pub mod edit;
 pub mod events;
 pub mod feather;
 pub mod flood;
+pub mod foretold;
 pub mod gallery;
 pub mod geometry;
 pub mod history;
@@ -35,8 +36,9 @@ use std::sync::Arc;
 use pentimento_engine::catalog::{Catalog, ModelInfo};
 use pentimento_engine::client::{Request, UnfinishedJob};
 use pentimento_engine::event::{JobId, Preview};
+use pentimento_engine::preview::PreviewMode;
 use pentimento_engine::prompt::inspect::PromptQuery;
-use pentimento_engine::recipe::Precision;
+use pentimento_engine::recipe::{Precision, Recipe};
 
 use crate::command::Command;
 use canvas_apply::ViewRequest;
@@ -44,6 +46,7 @@ use canvas_command::CanvasCommand;
 use document::{Document, DocumentCommand};
 use draft::{Draft, StartMode};
 use feather::FeatherPreview;
+use foretold::Foretold;
 use gallery::{Gallery, GalleryRequest};
 use io_task::{Ask, IoTask};
 use jobs::Jobs;
@@ -95,6 +98,10 @@ pub struct Studio {
     pub asked: Option<Ask>,
     /// Jobs of an earlier run that did not end.
     pub unfinished: Vec<UnfinishedJob>,
+    /// Whether the window may close over pictures that could not be saved.
+    pub leaves_unsaved: bool,
+    /// What the next job will take.
+    pub foretold: Foretold,
     /// Folders of this run.
     pub places: Places,
 }
@@ -127,6 +134,8 @@ pub enum Overlay {
     Viewer,
     /// A path, where the system has no file dialog.
     TypePath,
+    /// Whether to leave pictures that could not be saved.
+    Unsaved,
 }
 
 /// What a command wants from the world outside: carried out by `app`, off the interface thread
@@ -144,12 +153,14 @@ pub enum Effect {
         /// What to read.
         prompts: Box<PromptQuery>,
     },
+    /// Say what this recipe's pictures will take.
+    Forecast(Box<Recipe>, u32),
     /// Load a model in the background.
     WarmUp(String),
     /// Search these folders for models.
     SetModelFolders(Vec<PathBuf>),
-    /// Draw previews or not.
-    SetPreviews(bool),
+    /// Draw previews so.
+    SetPreviews(PreviewMode),
     /// Compute with so many threads; `None`: one a core.
     SetThreads(Option<usize>),
     /// Save to this gallery and show it.
@@ -233,6 +244,15 @@ impl Studio {
         }
         let in_hand = self.document.canvas().is_some() && self.tools.tool != NO_TOOL;
         in_hand.then(|| CanvasCommand::SelectTool(NO_TOOL).into())
+    }
+
+    /// Whether the window has to stay open: it asks about pictures that could not be saved.
+    pub fn asks_before_leaving(&mut self) -> bool {
+        let asks = !self.leaves_unsaved && self.staging.unsaved_count() > 0;
+        if asks {
+            self.overlay = Some(Overlay::Unsaved);
+        }
+        asks
     }
 
     /// The precision of the running job, else of the draft.

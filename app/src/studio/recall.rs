@@ -4,6 +4,7 @@
 
 use std::path::PathBuf;
 
+use pentimento_engine::catalog::matching::MatchedBy;
 use pentimento_engine::recipe::{FoundRecord, Recipe};
 
 use super::draft::{DraftEdit, StartMode};
@@ -52,8 +53,22 @@ impl Studio {
     /// Every control as a recipe has it. Another model is loaded meanwhile; one that is missing is
     /// named.
     pub(super) fn take_over(&mut self, mut recipe: Recipe) -> Vec<Effect> {
-        if let Some((meant, _)) = self.catalog.meant(&recipe.model) {
+        if let Some((meant, by)) = self.catalog.meant(&recipe.model) {
+            if by == MatchedBy::Name && meant.differs_from(&recipe.model) {
+                self.notices.warning(
+                    t_args(
+                        "notice-recall-other-files",
+                        [("model", meant.name.clone().into())],
+                    ),
+                    t("notice-recall-other-files-hint"),
+                );
+            }
             recipe.model.id.clone_from(&meant.id);
+        }
+        let missing = recipe.leave_missing_decoders(&self.catalog);
+        if !missing.is_empty() {
+            self.notices
+                .warning(t("notice-recall-note"), missing.join("\n"));
         }
         let (former, wanted) = (self.draft.model.clone(), recipe.model.id.clone());
         self.draft

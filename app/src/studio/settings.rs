@@ -2,7 +2,8 @@
 
 use std::path::PathBuf;
 
-use serde::{Deserialize, Serialize};
+use pentimento_engine::preview::PreviewMode;
+use serde::{Deserialize, Deserializer, Serialize};
 
 /// The window's colours.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -28,8 +29,9 @@ pub struct Settings {
     pub theme: ThemeChoice,
     /// Interface scale in percent of the system's own, one of [`SCALES_PERCENT`].
     pub scale_percent: u32,
-    /// Whether pictures are shown as they form.
-    pub previews: bool,
+    /// How pictures are shown as they form; in files from before there was a choice, whether.
+    #[serde(deserialize_with = "preview_mode")]
+    pub previews: PreviewMode,
     /// Compute threads; `None`: one a core.
     pub threads: Option<usize>,
     /// The gallery's folder; `None`: the one the program was started with.
@@ -67,13 +69,27 @@ impl Default for Settings {
         Self {
             theme: ThemeChoice::Dark,
             scale_percent: 100,
-            previews: true,
+            previews: PreviewMode::default(),
             threads: None,
             library_dir: None,
             model_folders: Vec::new(),
             open: Open::default(),
         }
     }
+}
+
+fn preview_mode<'de, D: Deserializer<'de>>(from: D) -> Result<PreviewMode, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Written {
+        Whether(bool),
+        How(PreviewMode),
+    }
+    Ok(match Written::deserialize(from)? {
+        Written::Whether(true) => PreviewMode::default(),
+        Written::Whether(false) => PreviewMode::Off,
+        Written::How(mode) => mode,
+    })
 }
 
 impl Settings {
@@ -95,5 +111,22 @@ impl Settings {
             .unwrap_or(2);
         let next = at.saturating_add_signed(by).min(SCALES_PERCENT.len() - 1);
         self.scale_percent = SCALES_PERCENT[next];
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn previews_are_read_from_before_there_was_a_choice() {
+        let previews = |text: &str| {
+            let settings: Settings = serde_json::from_str(text).expect("settings");
+            settings.previews
+        };
+        assert_eq!(previews(r#"{"previews": false}"#), PreviewMode::Off);
+        assert_eq!(previews(r#"{"previews": true}"#), PreviewMode::Tiny);
+        assert_eq!(previews(r#"{"previews": "linear"}"#), PreviewMode::Linear);
+        assert_eq!(previews("{}"), PreviewMode::Tiny);
     }
 }

@@ -8,6 +8,7 @@ use pentimento_engine::recipe::Record;
 use serde::{Deserialize, Serialize};
 
 use super::document::{DocumentCommand, plane_of_picture};
+use super::io_task::{Ask, Saved};
 use super::tiles::Plane;
 use super::tool_settings::ToolSettings;
 
@@ -30,6 +31,15 @@ pub struct StagedResult {
 }
 
 impl StagedResult {
+    /// The dialog that saves it with its recipe, if it is nowhere else.
+    pub fn to_save(&self) -> Option<Ask> {
+        let record = self.unsaved.as_ref()?;
+        Some(Ask::Save {
+            pixels: Saved::Recorded(self.pixels.clone(), record.clone()),
+            name: record.recipe.prompt.clone(),
+        })
+    }
+
     /// Its file's name without the extension.
     pub fn title(&self) -> String {
         let stem = self.path.file_stem().unwrap_or_default();
@@ -199,6 +209,29 @@ impl Staging {
         }
         if follows {
             self.current = self.results.len() - 1;
+        }
+    }
+
+    /// Results that are nowhere else.
+    pub fn unsaved_count(&self) -> usize {
+        let unsaved = self
+            .results
+            .iter()
+            .filter(|result| result.unsaved.is_some());
+        unsaved.count()
+    }
+
+    /// The first result that is nowhere else.
+    pub fn first_unsaved(&self) -> Option<&StagedResult> {
+        self.results.iter().find(|result| result.unsaved.is_some())
+    }
+
+    /// A result that was nowhere else lies in a file now.
+    pub fn saved(&mut self, record: &Record, path: PathBuf) {
+        let same = |result: &&mut StagedResult| result.unsaved.as_deref() == Some(record);
+        if let Some(result) = self.results.iter_mut().find(same) {
+            result.unsaved = None;
+            result.path = path;
         }
     }
 

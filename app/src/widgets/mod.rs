@@ -22,7 +22,7 @@ pub use field::{
 };
 pub use inspection::inspection_ui;
 pub use numbers::numbers_field_ui;
-pub use progress::{duration_text, progress_bar_ui};
+pub use progress::{bytes_text, duration_text, progress_bar_ui};
 pub use recipe_table::{masked_content_text, recipe_rows, recipe_table_ui, recipe_text};
 pub use seed::seed_field_ui;
 pub use segmented::segmented_ui;

@@ -46,3 +46,14 @@ pub fn duration_text(secs: f64) -> String {
         ),
     }
 }
+
+/// A number of bytes in MiB or GiB.
+pub fn bytes_text(bytes: u64) -> String {
+    const MIB: f64 = 1024.0 * 1024.0;
+    let mib = bytes as f64 / MIB;
+    if mib >= 1024.0 {
+        format!("{:.1} GiB", mib / 1024.0)
+    } else {
+        format!("{mib:.1} MiB")
+    }
+}

@@ -2,7 +2,9 @@
 
 use egui::{Label, Ui};
 use pentimento_engine::catalog::{Catalog, Choice};
-use pentimento_engine::recipe::{InpaintArea, Knobs, MaskedContent, NoiseKind, Precision, Record};
+use pentimento_engine::recipe::{
+    InpaintArea, Knobs, MaskedContent, NetworkOptions, NoiseKind, Precision, Record, VaeChoice,
+};
 
 use super::numbers::joined;
 use super::progress::duration_text;
@@ -42,6 +44,7 @@ pub fn recipe_rows(
         (t("schedule"), label(&catalog.schedules, &recipe.schedule)),
     ]);
     rows.extend(knob_rows(&recipe.knobs));
+    rows.extend(network_rows(&recipe.network));
     if let Some(start) = &recipe.start {
         rows.push((t("strength"), number(start.strength)));
         if let Some(inpaint) = &start.inpaint {
@@ -83,6 +86,34 @@ fn knob_rows(knobs: &Knobs) -> Vec<(&'static str, String)> {
     }
     if !knobs.sigmas.is_empty() {
         rows.push((t("sigmas"), joined(&knobs.sigmas)));
+    }
+    rows
+}
+
+/// The options of the networks away from their rest.
+fn network_rows(options: &NetworkOptions) -> Vec<(&'static str, String)> {
+    let mut rows = Vec::new();
+    if options.clip_skip > 1 {
+        rows.push((t("clip-skip"), options.clip_skip.to_string()));
+    }
+    if let VaeChoice::File(file) = &options.vae {
+        rows.push((t("vae"), file.id.clone()));
+    }
+    if !options.decoder.is_full() {
+        rows.push((t("decoder"), t("decoder-tiny").to_owned()));
+    }
+    let interval = options.guidance_interval;
+    if !interval.is_whole() {
+        let ends = [interval.from, interval.until].map(number);
+        rows.push((t("guided"), ends.join(" – ")));
+    }
+    let reuse = options.reuse;
+    if reuse.negative_every > 1 {
+        rows.push((t("negative-every"), reuse.negative_every.to_string()));
+    }
+    if reuse.deep_every > 1 {
+        rows.push((t("deep-every"), reuse.deep_every.to_string()));
+        rows.push((t("deep-branch"), reuse.deep_branch.to_string()));
     }
     rows
 }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use super::scan::Found;
+use super::scan::{Found, facts_of};
 use crate::cancel::CancelToken;
 use crate::error::Result;
 use crate::hash::sha256_hex;
@@ -46,13 +46,34 @@ impl HashCache {
         (known.stamp == model.stamp).then(|| known.sha256.clone())
     }
 
+    /// As [`Self::get`], for a file that is no model.
+    pub fn get_file(&self, path: &Path) -> Option<String> {
+        let known = self.known.get(path.to_string_lossy().as_ref())?;
+        (known.stamp == file_stamp(path)).then(|| known.sha256.clone())
+    }
+
+    /// As [`Self::put`], for a file that is no model.
+    pub fn put_file(&mut self, path: &Path, sha256: &str) {
+        self.keep(
+            path.to_string_lossy().into_owned(),
+            Known {
+                stamp: file_stamp(path),
+                sha256: sha256.to_owned(),
+            },
+        );
+    }
+
     /// Keeps a hash. That it could not be written costs time at the next start, nothing else.
     pub fn put(&mut self, model: &Found, sha256: &str) {
         let known = Known {
             stamp: model.stamp.clone(),
             sha256: sha256.to_owned(),
         };
-        self.known.insert(key(model), known);
+        self.keep(key(model), known);
+    }
+
+    fn keep(&mut self, key: String, known: Known) {
+        self.known.insert(key, known);
         if let Ok(bytes) = serde_json::to_vec(&self.known) {
             let _unsaved = write_replacing(&self.path, &bytes).is_err();
         }
@@ -63,13 +84,20 @@ fn key(model: &Found) -> String {
     model.files.label("").to_string_lossy().into_owned()
 }
 
+/// A file's name, length and time of change.
+fn file_stamp(path: &Path) -> Vec<(String, u64, u128)> {
+    let facts = facts_of(path);
+    let stamp = facts.map(|(len, changed)| (path.to_string_lossy().into_owned(), len, changed));
+    stamp.into_iter().collect()
+}
+
 /// Hashes a model's files.
 ///
 /// # Errors
 /// `Cancelled`, or what made a file unreadable.
 pub fn hash_model(model: &Found, cancel: &CancelToken) -> Result<String> {
     if let Some(path) = model.files.single_path() {
-        return hash_source(&ByteSource::open(path)?, cancel);
+        return hash_file(path, cancel);
     }
     let mut lines = String::new();
     for name in &model.loaded {
@@ -77,6 +105,14 @@ pub fn hash_model(model: &Found, cancel: &CancelToken) -> Result<String> {
         lines.push_str(&format!("{name}\0{sha256}\n"));
     }
     Ok(sha256_hex(lines.as_bytes()))
+}
+
+/// Hashes a file.
+///
+/// # Errors
+/// `Cancelled`, or what made it unreadable.
+pub fn hash_file(path: &Path, cancel: &CancelToken) -> Result<String> {
+    hash_source(&ByteSource::open(path)?, cancel)
 }
 
 fn hash_source(source: &ByteSource, cancel: &CancelToken) -> Result<String> {

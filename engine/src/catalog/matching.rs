@@ -13,6 +13,19 @@ pub enum MatchedBy {
     Name,
 }
 
+impl ModelInfo {
+    /// Whether a hash that a recipe names is known not to be this model's.
+    pub fn differs_from(&self, wanted: &ModelRef) -> bool {
+        let Some(known) = self.sha256.as_deref() else {
+            return false;
+        };
+        let named = [&wanted.sha256, &wanted.short_hash].into_iter().flatten();
+        named
+            .filter(|hash| hash.len() >= 8)
+            .any(|hash| !known.starts_with(hash.as_str()))
+    }
+}
+
 impl Catalog {
     /// The model that a recipe means, by the hash of its files or the short hash of another program,
     /// else by id, path or file name, in either case of letters.
@@ -46,33 +59,42 @@ impl Catalog {
     }
 }
 
+/// A model of that id, for tests.
+#[cfg(test)]
+pub(crate) fn test_model(id: &str) -> ModelInfo {
+    ModelInfo {
+        id: id.to_owned(),
+        name: id.to_owned(),
+        description: String::new(),
+        path: None,
+        family: String::new(),
+        size_bytes: 0,
+        sha256: None,
+        native_px: [64, 64],
+        multiple_px: 8,
+        context_tokens: 75,
+        prediction: String::new(),
+        inpainting: false,
+        storage: crate::catalog::Storage::default(),
+        defaults: crate::catalog::Defaults {
+            steps: 1,
+            guidance: 1.0,
+            sampler: String::new(),
+            schedule: String::new(),
+            example_prompts: Vec::new(),
+        },
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::catalog::{Defaults, Storage};
 
     fn model(id: &str, path: Option<&str>, sha256: Option<String>) -> ModelInfo {
         ModelInfo {
-            id: id.to_owned(),
-            name: id.to_owned(),
-            description: String::new(),
             path: path.map(Into::into),
-            family: String::new(),
-            size_bytes: 0,
             sha256,
-            native_px: [64, 64],
-            multiple_px: 8,
-            context_tokens: 75,
-            prediction: String::new(),
-            inpainting: false,
-            storage: Storage::default(),
-            defaults: Defaults {
-                steps: 1,
-                guidance: 1.0,
-                sampler: String::new(),
-                schedule: String::new(),
-                example_prompts: Vec::new(),
-            },
+            ..test_model(id)
         }
     }
 
@@ -111,5 +133,15 @@ mod tests {
         );
         assert_eq!(meant("SD/dream V1.ckpt", None, None), by_name("other"));
         assert_eq!(meant("gone", None, Some("ffffffffff")), None);
+        let differs = |at: usize, sha256: Option<&str>| {
+            let sha256 = sha256.map(str::to_owned);
+            catalog.models[at].differs_from(&ModelRef {
+                sha256,
+                ..ModelRef::default()
+            })
+        };
+        assert!(differs(1, Some(&"f".repeat(64))));
+        assert!(!differs(1, Some(&hash)) && !differs(1, None));
+        assert!(!differs(0, Some(&hash)), "its own hash is not known yet");
     }
 }

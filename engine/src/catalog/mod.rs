@@ -1,6 +1,7 @@
 //! Which models exist and what they are, from headers and config files alone.
 
 mod beside;
+pub mod decoders;
 pub mod hash;
 pub mod matching;
 pub mod scan;
@@ -11,6 +12,8 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use crate::error::EngineError;
+use crate::families::model::LatentFacts;
+use decoders::AutoencoderInfo;
 
 /// A snapshot of what can be run.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -19,6 +22,9 @@ pub struct Catalog {
     pub models: Vec<ModelInfo>,
     /// Folders and files that look like models but cannot be used, with the reason.
     pub problems: Vec<ModelProblem>,
+    /// Autoencoders in files of their own, by name.
+    #[serde(default)]
+    pub autoencoders: Vec<AutoencoderInfo>,
     /// Samplers, in menu order.
     pub samplers: Vec<Choice>,
     /// Schedules, in menu order.
@@ -94,6 +100,8 @@ pub struct Storage {
     pub variant: String,
     /// The number type that holds most of it: `f32`, `f16`, `bf16`, `f8_e4m3`, `q4_k`…
     pub precision: String,
+    /// What autoencoders may stand in for its own.
+    pub latents: LatentFacts,
     /// A picture of what it does.
     pub preview: Option<PathBuf>,
     /// Notes of its owner; may be empty.
@@ -108,6 +116,7 @@ impl Default for Storage {
             format: FOLDER_FORMAT.to_owned(),
             variant: String::new(),
             precision: String::new(),
+            latents: LatentFacts::default(),
             preview: None,
             notes: String::new(),
             inferred: Vec::new(),

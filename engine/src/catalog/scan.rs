@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
 use super::beside::{self, Sidecar, SidecarDefaults};
+use super::decoders::{self, AutoencoderInfo};
 use super::{Catalog, Choice, Defaults, ModelInfo, ModelProblem, Storage, walk};
 use crate::engine::EmbeddedModel;
 use crate::error::{EngineError, Result};
@@ -34,6 +35,8 @@ pub struct Found {
 enum Seen {
     Model(Box<Found>),
     Problem(EngineError),
+    /// An autoencoder alone.
+    Autoencoder(Box<AutoencoderInfo>),
     /// Something that belongs to models and is none.
     AddOn,
 }
@@ -86,6 +89,7 @@ impl Scanner {
                     path: path.clone(),
                     error: error.clone(),
                 }),
+                Seen::Autoencoder(file) => catalog.add_autoencoder(file.as_ref().clone()),
                 Seen::AddOn => {}
             }
             self.seen.insert(path, (stamp, seen));
@@ -113,7 +117,7 @@ pub fn inspect_path(path: &Path) -> Result<Found> {
     match look_at(path) {
         Seen::Model(found) => Ok(*found),
         Seen::Problem(error) => Err(error),
-        Seen::AddOn => Err(single::open(path)
+        Seen::Autoencoder(_) | Seen::AddOn => Err(single::open(path)
             .err()
             .unwrap_or_else(|| EngineError::bad_file(path, "no model", "choose a whole model"))),
     }
@@ -133,16 +137,30 @@ fn look_at(path: &Path) -> Seen {
     };
     match found {
         Ok(found) => Seen::Model(Box::new(found)),
-        Err(EngineError::UnsupportedModel { found, .. }) if single::is_add_on(&found) => {
-            Seen::AddOn
-        }
-        Err(_) if !walk::is_meant_as_model(path) => Seen::AddOn,
-        Err(error) => Seen::Problem(error),
+        Err(error) => look_at_part(path, error),
+    }
+}
+
+/// What a place is that is no whole model, for the reason given.
+fn look_at_part(path: &Path, error: EngineError) -> Seen {
+    if path.is_file()
+        && let Ok(Some(file)) = decoders::look_at(path)
+    {
+        return Seen::Autoencoder(Box::new(file));
+    }
+    match error {
+        EngineError::UnsupportedModel { found, .. } if single::is_add_on(&found) => Seen::AddOn,
+        _ if !walk::is_meant_as_model(path) => Seen::AddOn,
+        error => Seen::Problem(error),
     }
 }
 
 fn unique_id(found: &[Found], id: &str) -> String {
-    let taken = |id: &str| found.iter().any(|model| model.info.id == id);
+    unique(id, |id| found.iter().any(|model| model.info.id == id))
+}
+
+/// An id that is not taken: the wanted one, or that with a number.
+pub(super) fn unique(id: &str, taken: impl Fn(&str) -> bool) -> String {
     let mut unique = id.to_owned();
     let mut number = 2;
     while taken(&unique) {
@@ -164,6 +182,7 @@ fn inspect(id: &str, files: &ModelFiles) -> Result<Found> {
             .trim_end()
             .to_owned(),
         precision: precision(files, &loaded),
+        latents: facts.latents,
         preview: files.path().and_then(beside::preview),
         notes: sidecar.notes.clone().unwrap_or_default(),
         ..Storage::default()
@@ -275,7 +294,7 @@ fn stamp(files: &ModelFiles, loaded: &[String]) -> Result<Vec<(String, u64, u128
 }
 
 /// Length, and time of change in nanoseconds; `None` when there is no such file.
-fn facts_of(path: &Path) -> Option<(u64, u128)> {
+pub(super) fn facts_of(path: &Path) -> Option<(u64, u128)> {
     let facts = std::fs::metadata(path)
         .ok()
         .filter(std::fs::Metadata::is_file)?;

@@ -3,6 +3,7 @@
 
 pub mod config;
 pub mod model;
+pub mod reuse;
 pub mod single;
 pub mod stable_diffusion;
 
@@ -12,7 +13,7 @@ use crate::nn::Compute;
 use crate::prompt::tokenizer::Tokenizer;
 use crate::weights::files::ModelFiles;
 use crate::weights::single::SingleFile;
-use model::{Model, ModelFacts};
+use model::{Autoencoder, Model, ModelFacts, StandIn};
 use single::{Beside, Made};
 
 /// An architecture.
@@ -31,6 +32,9 @@ pub struct FamilySpec {
     pub tokenizer: fn(&ModelFiles) -> Result<Tokenizer>,
     /// Loads everything to where it computes.
     pub load: fn(&ModelFiles, &Compute, &CancelToken) -> Result<Box<dyn Model>>,
+    /// Loads an autoencoder in a file of its own, in place of that of one of its models; refuses one of
+    /// other latents.
+    pub stand_in: fn(&StandIn<'_>, &Compute, &CancelToken) -> Result<Box<dyn Autoencoder>>,
 }
 
 /// Every family, in order of preference.

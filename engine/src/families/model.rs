@@ -1,11 +1,15 @@
 //! What every family gives: a loaded model behind one trait, and facts that can be read from its
 //! headers alone.
 
-use candle_core::Tensor;
+use std::path::Path;
 
+use candle_core::Tensor;
+use serde::{Deserialize, Serialize};
+
+use super::reuse::DeepReuse;
 use crate::cancel::CancelToken;
 use crate::error::Result;
-use crate::latent::Latents;
+use crate::latent::{LatentSpace, Latents};
 use crate::nn::Act;
 use crate::prompt::Reading;
 use crate::schedules::NoiseTable;
@@ -21,6 +25,8 @@ pub struct ModelFacts {
     pub factor: usize,
     /// Channels of the latents.
     pub latent_channels: usize,
+    /// What other autoencoders may stand in for its own.
+    pub latents: LatentFacts,
     /// Whether the network takes mask and masked picture beside the latents.
     pub inpainting: bool,
     /// Channels of the guidance embedding of distilled models, if any: they take the scale as an
@@ -30,6 +36,32 @@ pub struct ModelFacts {
     pub context: usize,
     /// Noise levels, prediction type, sampling rules.
     pub noise: NoiseTable,
+}
+
+/// What tells whether another autoencoder may stand in for a model's own.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LatentFacts {
+    /// Channels of the latents.
+    pub channels: usize,
+    /// Their space, where it is one that tiny decoders were published for.
+    pub space: Option<LatentSpace>,
+    /// Whether the model's own autoencoder is a tiny one.
+    pub tiny: bool,
+}
+
+/// An autoencoder in a file of its own, for a model whose latents are such.
+#[derive(Clone, Copy, Debug)]
+pub struct StandIn<'a> {
+    /// The file.
+    pub path: &'a Path,
+    /// Whether it is the decoder of a tiny autoencoder; else encoder and decoder of a full one.
+    pub tiny: bool,
+    /// Channels of the model's latents.
+    pub latent_channels: usize,
+    /// Picture pixels per latent pixel.
+    pub factor: usize,
+    /// Of the model's own autoencoder: the network's latents times this have unit variance.
+    pub scaling_factor: f64,
 }
 
 /// An encoded text.
@@ -65,6 +97,11 @@ pub trait Model: Send + Sync {
     /// # Errors
     /// `Cancelled`, or `Compute` when the device fails.
     fn predict(&self, input: &NetworkInput<'_>, cancel: &CancelToken) -> Result<Vec<Latents>>;
+    /// Skip connections that [`DeepReuse::branch`] may name; 0 where the network has no deep features
+    /// to keep.
+    fn deep_branches(&self) -> usize {
+        0
+    }
     /// Pictures to latents and back.
     fn autoencoder(&self) -> &dyn Autoencoder;
 }
@@ -81,6 +118,8 @@ pub struct NetworkInput<'a> {
     pub conditions: &'a [&'a Conditioning],
     /// Guidance scale for models that take it as an input.
     pub guidance: Option<f64>,
+    /// Deep features to keep, or to take from an earlier call; `None`: all is computed.
+    pub deep: Option<DeepReuse<'a>>,
 }
 
 /// What an encoder says of a picture: a normal distribution, or a point.

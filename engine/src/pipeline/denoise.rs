@@ -7,15 +7,17 @@ use std::time::Instant;
 use candle_core::Tensor;
 
 use super::Listener;
-use super::prompts::Prompts;
+use super::prompts::{Now, Prompts};
 use super::start::Blend;
 use crate::cancel::CancelToken;
 use crate::denoiser::{Denoiser, Level, Observer, StepInfo};
 use crate::error::Result;
 use crate::families::model::{Conditioning, Model, NetworkInput};
+use crate::families::reuse::{DeepFeatures, DeepReuse};
 use crate::guidance::{Guidance, compose, predicted_x0};
 use crate::latent::Latents;
 use crate::preview::Previewer;
+use crate::recipe::NetworkOptions;
 
 /// Conditionings of one network call: a prompt may have any number of parts.
 const MOST_TOGETHER: usize = 4;
@@ -28,50 +30,146 @@ pub(super) struct GuidedDenoiser<'a> {
     pub(super) prompts: &'a Prompts,
     /// Steps done, set by the observer: prompts may change with it.
     pub(super) step: &'a Cell<usize>,
+    /// Steps of the run.
+    pub(super) steps: usize,
     pub(super) guidance: Guidance,
+    pub(super) options: &'a NetworkOptions,
+    /// Deep features of the step that computed all.
+    pub(super) deep: DeepFeatures,
+    /// What the negative prompt made of the output when it was asked last.
+    pub(super) pull: Option<Pull<'a>>,
     pub(super) cancel: &'a CancelToken,
+}
+
+/// The negative prompt's output less that of the prompt's first part, and which prompts these were.
+pub(super) struct Pull<'a> {
+    negative: &'a Conditioning,
+    part: &'a Conditioning,
+    difference: Latents,
+}
+
+impl<'a> GuidedDenoiser<'a> {
+    /// The network's raw outputs, one for each conditioning.
+    fn ask(
+        &self,
+        latents: &Latents,
+        level: &Level,
+        conditions: &[&Conditioning],
+        guidance: Option<f64>,
+    ) -> Result<Vec<Latents>> {
+        let mut outputs = Vec::with_capacity(conditions.len());
+        for conditions in conditions.chunks(MOST_TOGETHER) {
+            let input = NetworkInput {
+                latents,
+                extra: self.extra,
+                timestep: level.timestep,
+                conditions,
+                guidance,
+                deep: self.deep_reuse(),
+            };
+            outputs.extend(self.model.predict(&input, self.cancel)?);
+        }
+        Ok(outputs)
+    }
+
+    fn deep_reuse(&self) -> Option<DeepReuse<'_>> {
+        let reuse = &self.options.reuse;
+        (reuse.deep_every > 1).then_some(DeepReuse {
+            branch: reuse.deep_branch as usize,
+            features: &self.deep,
+        })
+    }
+
+    /// What the negative prompt is known to make of the output, in steps that need not ask again.
+    fn known_pull(&self, done: usize, now: &Now<'a>) -> Option<&Latents> {
+        let every = self.options.reuse.negative_every.max(1) as usize;
+        let (_, part) = now.parts.first()?;
+        let same = |pull: &&Pull<'_>| {
+            std::ptr::eq(pull.negative, now.negative) && std::ptr::eq(pull.part, *part)
+        };
+        let pull = self.pull.as_ref().filter(same)?;
+        (!done.is_multiple_of(every)).then_some(&pull.difference)
+    }
+
+    /// Keeps what the negative prompt made of the output, where a later step may use it.
+    fn keep_pull(&mut self, now: &Now<'a>, without: &Latents, first: &Latents) -> Result<()> {
+        if self.options.reuse.negative_every > 1
+            && let Some((_, part)) = now.parts.first()
+        {
+            self.pull = Some(Pull {
+                negative: now.negative,
+                part,
+                difference: Latents::combine(&[(1.0, without), (-1.0, first)])?,
+            });
+        }
+        Ok(())
+    }
+
+    /// The raw outputs without a prompt and for each of its parts; without only where `both`.
+    fn outputs(
+        &mut self,
+        latents: &Latents,
+        level: &Level,
+        now: &Now<'a>,
+        both: bool,
+        guidance: Option<f64>,
+    ) -> Result<(Option<Latents>, Vec<Latents>)> {
+        let done = self.step.get();
+        let parts: Vec<&Conditioning> = now.parts.iter().map(|(_, part)| *part).collect();
+        if !both {
+            return Ok((None, self.ask(latents, level, &parts, guidance)?));
+        }
+        if let Some(pull) = self.known_pull(done, now).cloned() {
+            let outputs = self.ask(latents, level, &parts, guidance)?;
+            let without = outputs
+                .first()
+                .map(|first| Latents::combine(&[(1.0, first), (1.0, &pull)]));
+            return Ok((without.transpose()?, outputs));
+        }
+        let conditions: Vec<&Conditioning> = std::iter::once(now.negative).chain(parts).collect();
+        let mut outputs = self.ask(latents, level, &conditions, guidance)?.into_iter();
+        let without = outputs.next();
+        let outputs: Vec<Latents> = outputs.collect();
+        if let (Some(without), Some(first)) = (&without, outputs.first()) {
+            self.keep_pull(now, without, first)?;
+        }
+        Ok((without, outputs))
+    }
 }
 
 impl Denoiser for GuidedDenoiser<'_> {
     fn denoise(&mut self, latents: &Latents, level: &Level) -> Result<Latents> {
         self.cancel.check()?;
         let facts = self.model.facts();
-        // Models distilled to take the scale as an input need no second half.
-        let guidance = facts
-            .guidance_channels
-            .is_some()
-            .then_some(self.guidance.scale);
-        let now = self.prompts.at(self.step.get());
-        // Prompts joined by weights are told apart from no prompt, even where guidance is off.
-        let both = guidance.is_none() && (self.guidance.is_on() || !now.is_single());
-        let mut conditions: Vec<&Conditioning> = Vec::with_capacity(now.parts.len() + 1);
-        conditions.extend(both.then_some(now.negative));
-        conditions.extend(now.parts.iter().map(|(_, condition)| *condition));
-        let timestep = level.timestep;
-        let mut outputs = Vec::with_capacity(conditions.len());
-        for conditions in conditions.chunks(MOST_TOGETHER) {
-            let input = NetworkInput {
-                latents,
-                extra: self.extra,
-                timestep,
-                conditions,
-                guidance,
-            };
-            outputs.extend(self.model.predict(&input, self.cancel)?);
+        let done = self.step.get();
+        if done.is_multiple_of(self.options.reuse.deep_every.max(1) as usize) {
+            self.deep.clear();
         }
+        let inside = self.options.guidance_interval.holds(done, self.steps);
+        let guidance = Guidance {
+            scale: if inside { self.guidance.scale } else { 1.0 },
+            ..self.guidance
+        };
+        // Models distilled to take the scale as an input need no second half.
+        let distilled = facts.guidance_channels.is_some().then_some(guidance.scale);
+        let prompts = self.prompts;
+        let now = prompts.at(done);
+        // Prompts joined by weights are told apart from no prompt, even where guidance is off.
+        let both = distilled.is_none() && (guidance.is_on() || !now.is_single());
+        let (without, outputs) = self.outputs(latents, level, &now, both, distilled)?;
         let weights = now.parts.iter().map(|(weight, _)| *weight);
-        let output = match outputs.as_slice() {
-            [without, parts @ ..] if both => {
+        let output = match (&without, outputs.as_slice()) {
+            (Some(without), parts) => {
                 let parts: Vec<_> = weights.zip(parts).collect();
                 let with_prompt = compose(&parts, without)?;
-                if self.guidance.is_on() {
-                    self.guidance.combine(&with_prompt, without)?
+                if guidance.is_on() {
+                    guidance.combine(&with_prompt, without)?
                 } else {
                     with_prompt
                 }
             }
-            [one] => one.clone(),
-            parts => weighted_mean(weights.zip(parts).collect())?,
+            (None, [one]) => one.clone(),
+            (None, parts) => weighted_mean(weights.zip(parts).collect())?,
         };
         predicted_x0(facts.noise.prediction(), &output, latents, level)
     }

@@ -17,14 +17,15 @@ use std::time::{Duration, Instant};
 use candle_core::Device;
 
 use crate::cancel::CancelToken;
-use crate::error::Result;
+use crate::error::{EngineError, Result};
 use crate::event::Stage;
-use crate::families::model::Model;
+use crate::families::model::{Autoencoder, Model};
+use crate::families::reuse::DeepFeatures;
 use crate::guidance::Guidance;
 use crate::latent::Latents;
 use crate::nn::{Act, release};
 use crate::noise::{self, NoiseSource};
-use crate::preview::{LinearMap, Previewer};
+use crate::preview::{PreviewMeans, Previewer};
 use crate::raster::{Mask, Picture};
 use crate::recipe::{Recipe, StepNoise};
 use crate::samplers::{self, SamplerSpec, Trajectory, trajectory};
@@ -54,10 +55,12 @@ pub struct Inputs<'a> {
     pub prompts: &'a Prompts,
     /// Start picture, and mask of its size.
     pub start: Option<(&'a Picture, Option<&'a Mask>)>,
-    /// Latents to RGB; `None`: no previews.
-    pub preview: Option<&'a LinearMap>,
-    /// Cost of decoding one preview, where known.
-    pub decode_cost: Option<Duration>,
+    /// Pictures to latents, and back where `decoder` does not do it.
+    pub autoencoder: &'a dyn Autoencoder,
+    /// The last latents to the picture.
+    pub decoder: &'a dyn Autoencoder,
+    /// How previews are drawn; `None`: there are none.
+    pub preview: Option<PreviewMeans<'a>>,
     /// The job's stop flag.
     pub cancel: &'a CancelToken,
 }
@@ -68,8 +71,12 @@ pub struct Rendered {
     pub picture: Picture,
     /// Share of the sampling time that went into previews, 0 to 1.
     pub preview_share: f64,
+    /// Time of the sampling loop, previews included.
+    pub sampling_time: Duration,
     /// Time of the last decode.
     pub decode_time: Duration,
+    /// Cost of decoding one preview, where that was done.
+    pub preview_cost: Option<Duration>,
     /// Of inpainting: whether all unpainted pixels were found unchanged.
     pub unmasked_pixels_verified: Option<bool>,
 }
@@ -108,6 +115,23 @@ fn noise_source(
     }
 }
 
+/// Whether the model has what the recipe wants to use again.
+fn check_reuse(recipe: &Recipe, model: &dyn Model) -> Result<()> {
+    let reuse = recipe.network.reuse;
+    let branches = model.deep_branches();
+    if reuse.deep_every <= 1 || (reuse.deep_branch as usize) < branches {
+        return Ok(());
+    }
+    let why = match branches.checked_sub(1) {
+        Some(most) => format!(
+            "{} is outside of 0 to {most}, which this model has",
+            reuse.deep_branch
+        ),
+        None => "this model has no deep features to keep".to_owned(),
+    };
+    Err(EngineError::invalid("network.reuse.deep_branch", why))
+}
+
 /// Makes one picture.
 ///
 /// # Errors
@@ -120,6 +144,7 @@ pub fn render(
     let facts = inputs.model.facts();
     let trajectory = plan(recipe, &facts.noise)?;
     let sampler = samplers::find(&recipe.sampler)?;
+    check_reuse(recipe, inputs.model)?;
     let mut noise = noise_source(recipe, sampler, &trajectory);
 
     if inputs.start.is_some() {
@@ -134,23 +159,22 @@ pub fn render(
         extra: start.extra.as_ref(),
         prompts: inputs.prompts,
         step: &step,
+        steps: trajectory.len(),
         guidance: Guidance {
             scale: recipe.guidance,
             rescale: recipe.guidance_rescale,
         },
+        options: &recipe.network,
+        deep: DeepFeatures::default(),
+        pull: None,
         cancel: inputs.cancel,
     };
     let bounds = start.bounds_px();
     let mut observer = RunObserver {
         blend: start.blend.as_ref(),
-        previewer: inputs.preview.map(|map| {
-            Previewer::new(
-                inputs.model,
-                map,
-                [bounds[2], bounds[3]],
-                inputs.decode_cost,
-            )
-        }),
+        previewer: inputs
+            .preview
+            .map(|means| Previewer::new(means, [bounds[2], bounds[3]])),
         bounds,
         began,
         step: &step,
@@ -165,10 +189,11 @@ pub fn render(
         noise.as_mut(),
         &mut observer,
     )?;
-    let spent = observer
-        .previewer
-        .map_or(Duration::ZERO, |previewer| previewer.spent());
-    let preview_share = spent.as_secs_f64() / began.elapsed().as_secs_f64().max(1e-9);
+    let previewer = observer.previewer;
+    let preview_cost = previewer.as_ref().and_then(Previewer::decode_cost);
+    let spent = previewer.map_or(Duration::ZERO, |previewer| previewer.spent());
+    let sampling_time = began.elapsed();
+    let preview_share = spent.as_secs_f64() / sampling_time.as_secs_f64().max(1e-9);
 
     listener.on_stage(Stage::Decoding);
     // The decoder's maps are of other sizes, and its largest ones are the run's peak of memory.
@@ -180,7 +205,9 @@ pub fn render(
     Ok(Rendered {
         picture,
         preview_share,
+        sampling_time,
         decode_time,
+        preview_cost,
         unmasked_pixels_verified,
     })
 }
@@ -188,8 +215,8 @@ pub fn render(
 /// Latents to a picture of `size_px`.
 fn decode(latents: &Latents, inputs: &Inputs<'_>, size_px: [u32; 2]) -> Result<Picture> {
     inputs.cancel.check()?;
-    let autoencoder = inputs.model.autoencoder();
-    let latents = latents.scaled(1.0 / autoencoder.scaling_factor())?;
-    let y = autoencoder.decode(&Act::from_tensor(latents.tensor().clone()), inputs.cancel)?;
+    let decoder = inputs.decoder;
+    let latents = latents.scaled(1.0 / decoder.scaling_factor())?;
+    let y = decoder.decode(&Act::from_tensor(latents.tensor().clone()), inputs.cancel)?;
     pixels::picture_from_tensor(&y.to_tensor()?, size_px)
 }

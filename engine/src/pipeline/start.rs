@@ -130,7 +130,7 @@ fn encode_tensor(
     inputs: &Inputs<'_>,
     noise: &mut dyn NoiseSource,
 ) -> Result<Latents> {
-    let autoencoder = inputs.model.autoencoder();
+    let autoencoder = inputs.autoencoder;
     let moments = autoencoder.encode(&Act::from_tensor(tensor), inputs.cancel)?;
     let sample = match moments.std {
         Some(std) => {
@@ -334,7 +334,7 @@ fn from_masked_picture(
     } else if let Some(known) = known {
         // The reference encodes the masked picture here too and never looks at it: only its random
         // draw counts, for what samplers draw afterwards.
-        if !inputs.model.autoencoder().is_deterministic() {
+        if !inputs.autoencoder.is_deterministic() {
             noise.standard_normal(shape.iter().product());
         }
         start.blend = Some(Blend {

@@ -6,9 +6,11 @@ mod linear;
 
 use std::time::{Duration, Instant};
 
+use serde::{Deserialize, Serialize};
+
 use crate::cancel::CancelToken;
 use crate::error::Result;
-use crate::families::model::Model;
+use crate::families::model::Autoencoder;
 use crate::latent::Latents;
 use crate::nn::Act;
 use crate::pipeline::pixels::picture_from_tensor;
@@ -21,10 +23,35 @@ pub const DECODER_SHARE: f64 = 0.05;
 /// Side of the corner, in latent pixels, that is decoded to learn what a decode costs.
 const CORNER: usize = 4;
 
+/// How previews are drawn.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PreviewMode {
+    /// Not at all.
+    Off,
+    /// By the linear map: coarse colours, for next to nothing.
+    Linear,
+    /// By a tiny decoder as often as its share of the time allows, where the model's own is one or a
+    /// file of its latents' is among the models; else by the linear map.
+    #[default]
+    Tiny,
+}
+
+/// What draws the previews of a run.
+#[derive(Clone, Copy)]
+pub struct PreviewMeans<'a> {
+    /// Latents to RGB.
+    pub map: &'a LinearMap,
+    /// A tiny decoder.
+    pub decoder: Option<&'a dyn Autoencoder>,
+    /// What decoding a picture of this size took before, where it is known.
+    pub decode_cost: Option<Duration>,
+}
+
 /// Draws previews for one picture and keeps account of their cost.
 pub struct Previewer<'a> {
-    model: &'a dyn Model,
     map: &'a LinearMap,
+    decoder: Option<&'a dyn Autoencoder>,
     /// Size of the picture being made, without padding, in pixels.
     size_px: [u32; 2],
     began: Instant,
@@ -34,21 +61,15 @@ pub struct Previewer<'a> {
 }
 
 impl<'a> Previewer<'a> {
-    /// `decode_cost`: what decoding a picture of this size took before, where it is known.
-    pub fn new(
-        model: &'a dyn Model,
-        map: &'a LinearMap,
-        size_px: [u32; 2],
-        decode_cost: Option<Duration>,
-    ) -> Self {
-        let (began, spent) = (Instant::now(), Duration::ZERO);
+    /// For a picture of `size_px`.
+    pub fn new(means: PreviewMeans<'a>, size_px: [u32; 2]) -> Self {
         Self {
-            model,
-            map,
+            map: means.map,
+            decoder: means.decoder,
             size_px,
-            began,
-            spent,
-            decode_cost,
+            began: Instant::now(),
+            spent: Duration::ZERO,
+            decode_cost: means.decode_cost,
         }
     }
 
@@ -58,12 +79,12 @@ impl<'a> Previewer<'a> {
     /// `Cancelled`, or `Compute` when the device fails.
     pub fn draw(&mut self, x0: &Latents, cancel: &CancelToken) -> Result<(Picture, bool)> {
         let start = Instant::now();
-        let decoded = self.may_decode(x0, cancel)?;
-        let picture = if decoded {
-            self.decode(x0, cancel)?
-        } else {
-            self.map.draw(x0)?
+        let decoder = self.may_decode(x0, cancel)?;
+        let picture = match decoder {
+            Some(decoder) => self.decode(decoder, x0, cancel)?,
+            None => self.map.draw(x0)?,
         };
+        let decoded = decoder.is_some();
         let cost = start.elapsed();
         self.spent += cost;
         if decoded {
@@ -77,22 +98,32 @@ impl<'a> Previewer<'a> {
         self.spent
     }
 
-    /// Whether another decode keeps within its share of the time.
-    fn may_decode(&mut self, x0: &Latents, cancel: &CancelToken) -> Result<bool> {
-        if !self.model.autoencoder().is_tiny() {
-            return Ok(false);
-        }
+    /// Last known cost of one decode.
+    pub fn decode_cost(&self) -> Option<Duration> {
+        self.decode_cost
+    }
+
+    /// The decoder, if another decode keeps within its share of the time.
+    fn may_decode(
+        &mut self,
+        x0: &Latents,
+        cancel: &CancelToken,
+    ) -> Result<Option<&'a dyn Autoencoder>> {
+        let Some(decoder) = self.decoder else {
+            return Ok(None);
+        };
         let allowed = self.began.elapsed().mul_f64(DECODER_SHARE);
         let cost = match self.decode_cost {
             Some(cost) => cost,
-            None => self.estimate(x0, allowed, cancel)?,
+            None => self.estimate(decoder, x0, allowed, cancel)?,
         };
-        Ok(self.spent + cost <= allowed)
+        Ok((self.spent + cost <= allowed).then_some(decoder))
     }
 
     /// Cost of a decode as told by decoding one corner, once there is time for that.
     fn estimate(
         &mut self,
+        decoder: &dyn Autoencoder,
         x0: &Latents,
         allowed: Duration,
         cancel: &CancelToken,
@@ -109,9 +140,7 @@ impl<'a> Previewer<'a> {
             .narrow(3, 0, columns)?
             .contiguous()?;
         let start = Instant::now();
-        self.model
-            .autoencoder()
-            .decode(&Act::from_tensor(corner), cancel)?;
+        decoder.decode(&Act::from_tensor(corner), cancel)?;
         let cost = start
             .elapsed()
             .mul_f64((height * width) as f64 / (rows * columns) as f64);
@@ -119,10 +148,14 @@ impl<'a> Previewer<'a> {
         Ok(cost)
     }
 
-    fn decode(&self, x0: &Latents, cancel: &CancelToken) -> Result<Picture> {
-        let autoencoder = self.model.autoencoder();
-        let latents = x0.scaled(1.0 / autoencoder.scaling_factor())?;
-        let y = autoencoder.decode(&Act::from_tensor(latents.tensor().clone()), cancel)?;
+    fn decode(
+        &self,
+        decoder: &dyn Autoencoder,
+        x0: &Latents,
+        cancel: &CancelToken,
+    ) -> Result<Picture> {
+        let latents = x0.scaled(1.0 / decoder.scaling_factor())?;
+        let y = decoder.decode(&Act::from_tensor(latents.tensor().clone()), cancel)?;
         picture_from_tensor(&y.to_tensor()?, self.size_px)
     }
 }

@@ -58,12 +58,25 @@ pub enum Weighting {
 }
 
 /// How a text is read by the text encoder.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Reading {
     /// The grammar.
     pub syntax: PromptSyntax,
     /// The maths of weights.
     pub weighting: Weighting,
+    /// Which layer of the text encoder is read, from its last, 1 (see
+    /// [`crate::recipe::NetworkOptions::clip_skip`]).
+    pub clip_skip: u32,
+}
+
+impl Default for Reading {
+    fn default() -> Self {
+        Self {
+            syntax: PromptSyntax::default(),
+            weighting: Weighting::default(),
+            clip_skip: 1,
+        }
+    }
 }
 
 impl Reading {
@@ -71,6 +84,7 @@ impl Reading {
     pub const PLAIN: Self = Self {
         syntax: PromptSyntax::Plain,
         weighting: Weighting::A1111,
+        clip_skip: 1,
     };
 }
 
@@ -80,7 +94,7 @@ fn is_word(letter: char) -> bool {
 }
 
 /// Places of a word that stands alone (no letter, digit or underscore beside it), in bytes.
-fn lone_words<'a>(text: &'a str, word: &'a str) -> impl Iterator<Item = usize> + 'a {
+pub(crate) fn lone_words<'a>(text: &'a str, word: &'a str) -> impl Iterator<Item = usize> + 'a {
     text.match_indices(word)
         .map(|(at, _)| at)
         .filter(move |at| {

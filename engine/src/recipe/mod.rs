@@ -7,6 +7,7 @@ mod exif;
 mod json;
 mod knobs;
 mod metadata;
+mod network;
 mod png_text;
 mod prompting;
 #[cfg(test)]
@@ -26,6 +27,7 @@ pub use metadata::{
     Dialect, FoundRecord, PARAMETERS_KEYWORD, RECORD_KEYWORD, Texts, encode_png_with_record,
     read_record, read_record_file,
 };
+pub use network::{FinalDecoder, GuidanceInterval, NetworkOptions, Reuse, VaeChoice};
 pub use prompting::{PromptTemplate, Prompting};
 
 /// Version of the format this build writes. A newer major version is refused with its reason;
@@ -83,6 +85,9 @@ pub struct Recipe {
     /// Knobs of sampler and schedule.
     #[serde(default)]
     pub knobs: Knobs,
+    /// How the networks are run.
+    #[serde(default, skip_serializing_if = "NetworkOptions::is_at_rest")]
+    pub network: NetworkOptions,
     /// Which generator draws the noise.
     #[serde(default)]
     pub noise_source: NoiseKind,

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{PROMPT_REVISION, Recipe};
 use crate::prompt::dynamic::{Wildcards, choose, is_dynamic};
-use crate::prompt::{PromptSyntax, Reading, Weighting};
+use crate::prompt::{PromptSyntax, Reading, Weighting, lone_words};
 
 /// Last revision whose only grammar was [`PromptSyntax::Plain`].
 const LAST_PLAIN_REVISION: u32 = 1;
@@ -54,20 +54,63 @@ impl Prompting {
             ..Self::default()
         }
     }
+}
 
-    /// How the text encoder reads a text.
-    pub fn reading(&self) -> Reading {
-        Reading {
-            syntax: self.syntax,
-            weighting: self.weighting,
+impl Prompting {
+    /// A text that is read so, written to say the same where it is read as what is typed: the other
+    /// prompt of a recalled recipe, while one is edited. A `#`, which the grammar has no other word
+    /// for, and text beyond the model's context are read as in any typed prompt.
+    pub fn as_typed(&self, text: &str) -> String {
+        let plain = self.syntax == PromptSyntax::Plain;
+        if self.dynamic || !(plain || is_dynamic(text)) {
+            return text.to_owned();
         }
+        let mut typed = String::with_capacity(text.len());
+        let mut escaped = false;
+        for letter in text.chars() {
+            let sign = match letter {
+                '{' | '}' => !escaped,
+                '(' | ')' | '[' | ']' | '\\' => plain,
+                _ => false,
+            };
+            if sign {
+                typed.push('\\');
+            }
+            escaped = letter == '\\' && !escaped && !plain;
+            typed.push(letter);
+        }
+        if plain {
+            // Words are read in lower case anyway.
+            for word in ["AND", "BREAK"] {
+                typed = lone_words_lower(&typed, word);
+            }
+        }
+        typed
     }
+}
+
+/// The text with a word that stands alone in lower case.
+fn lone_words_lower(text: &str, word: &str) -> String {
+    let mut lowered = text.to_owned();
+    for at in lone_words(text, word) {
+        lowered.replace_range(at..at + word.len(), &word.to_lowercase());
+    }
+    lowered
 }
 
 /// Keeps the negative prompt's choices apart from the prompt's: editing one leaves the other alone.
 const NEGATIVE_STREAM: u64 = 0x6e65_6761_7469_7665;
 
 impl Recipe {
+    /// How the text encoder reads its prompts.
+    pub fn reading(&self) -> Reading {
+        Reading {
+            syntax: self.prompting.syntax,
+            weighting: self.prompting.weighting,
+            clip_skip: self.network.clip_skip,
+        }
+    }
+
     /// Makes the choices of dynamic prompts by the recipe's seed, and keeps what was typed as the
     /// template. Returns a note for each wildcard that no file was found for.
     pub fn choose_prompts(&mut self, wildcards: &dyn Wildcards) -> Vec<String> {
@@ -101,5 +144,46 @@ impl Recipe {
             self.prompting = Prompting::plain();
             self.prompt_revision = PROMPT_REVISION;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::prompt::timeline::Script;
+
+    #[test]
+    fn plain_text_says_the_same_as_typed_text() {
+        for (text, typed) in [
+            ("a cat", "a cat"),
+            (
+                "a (cat) [dog] {x|y} \\",
+                "a \\(cat\\) \\[dog\\] \\{x|y\\} \\\\",
+            ),
+            ("this AND that BREAK SAND", "this and that break SAND"),
+        ] {
+            assert_eq!(Prompting::plain().as_typed(text), typed);
+            // One part, one text for all steps.
+            let script = Script::read(typed, "", PromptSyntax::A1111, 10);
+            let texts: Vec<usize> = script
+                .parts
+                .iter()
+                .map(|(_, one)| one.texts.len())
+                .collect();
+            assert_eq!(texts, [1], "{typed}");
+        }
+        // What is typed stays; choices that were made already are not made again.
+        assert_eq!(
+            Prompting::default().as_typed("(a:1.2) {b|c}"),
+            "(a:1.2) {b|c}"
+        );
+        let chosen = Prompting {
+            dynamic: false,
+            ..Prompting::default()
+        };
+        assert_eq!(
+            chosen.as_typed("(a:1.2) {b|c} \\{"),
+            "(a:1.2) \\{b|c\\} \\{"
+        );
     }
 }

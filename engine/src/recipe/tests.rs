@@ -26,6 +26,7 @@ pub(super) fn recipe() -> Recipe {
         sampler: "dpmpp_2m".to_owned(),
         schedule: "karras".to_owned(),
         knobs: Knobs::default(),
+        network: NetworkOptions::default(),
         noise_source: NoiseKind::TorchCpu,
         precision: Precision::F32,
         start: Some(Start {
@@ -208,6 +209,28 @@ fn every_field_is_checked() {
         ("knobs.sigmas", |r| r.knobs.sigmas = vec![3.0, f64::NAN]),
         ("knobs.sigmas", |r| r.knobs.sigmas = vec![1.0; 1002]),
         ("steps", |r| r.knobs.sigmas = vec![3.0, 1.0, 0.0]),
+        ("network.guidance_interval.from", |r| {
+            r.network.guidance_interval.from = f64::NAN;
+        }),
+        ("network.guidance_interval.until", |r| {
+            r.network.guidance_interval.until = 1.01;
+        }),
+        ("network.guidance_interval.until", |r| {
+            r.network.guidance_interval = GuidanceInterval {
+                from: 0.6,
+                until: 0.5,
+            };
+        }),
+        ("network.reuse.deep_every", |r| {
+            r.network.reuse.deep_every = 0
+        }),
+        ("network.reuse.deep_branch", |r| {
+            r.network.reuse.deep_branch = 64;
+        }),
+        ("network.reuse.negative_every", |r| {
+            r.network.reuse.negative_every = 21;
+        }),
+        ("network.clip_skip", |r| r.network.clip_skip = 0),
     ];
     for (field, spoil) in spoils {
         let mut spoiled = recipe();

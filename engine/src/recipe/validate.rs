@@ -2,7 +2,9 @@
 
 use std::ops::RangeInclusive;
 
-use super::{InpaintArea, Knobs, RECIPE_VERSION, Recipe, Start};
+use super::{
+    GuidanceInterval, InpaintArea, Knobs, NetworkOptions, RECIPE_VERSION, Recipe, Start, VaeChoice,
+};
 use crate::catalog::Catalog;
 use crate::client::Request;
 use crate::error::{EngineError, Result};
@@ -28,6 +30,14 @@ pub const S_SIGMA: RangeInclusive<f64> = 0.0..=100_000.0;
 pub const S_NOISE: RangeInclusive<f64> = 0.0..=2.0;
 /// Bend of the Karras and polyexponential schedules.
 pub const RHO: RangeInclusive<f64> = 0.1..=100.0;
+/// Shares of a run.
+pub const SHARE: RangeInclusive<f64> = 0.0..=1.0;
+/// Steps among which one computes everything.
+pub const EVERY: RangeInclusive<u32> = 1..=20;
+/// Skip connections of a network.
+pub const BRANCH: RangeInclusive<u32> = 0..=63;
+/// Layers of a text encoder.
+pub const CLIP_SKIP: RangeInclusive<u32> = 1..=24;
 /// Gaussian blur of a mask, in pixels.
 pub const MASK_BLUR_PX: RangeInclusive<u32> = 0..=64;
 /// Surroundings of a masked area, in pixels.
@@ -82,6 +92,10 @@ impl Recipe {
         problems.choice("sampler", &self.sampler, SAMPLERS.iter().map(|s| s.id));
         problems.choice("schedule", &self.schedule, SCHEDULES.iter().map(|s| s.id));
         problems.knobs(&self.knobs, self.steps);
+        problems.network(&self.network);
+        if let VaeChoice::File(wanted) = &self.network.vae {
+            problems.0.extend(catalog.vae(wanted).err());
+        }
         if let Some(start) = &self.start {
             problems.start(start, self.steps);
         }
@@ -208,6 +222,21 @@ impl Problems {
                 None => {}
             }
         }
+    }
+
+    fn network(&mut self, options: &NetworkOptions) {
+        let GuidanceInterval { from, until } = options.guidance_interval;
+        self.range("network.guidance_interval.from", from, &SHARE);
+        self.range("network.guidance_interval.until", until, &SHARE);
+        if from > until {
+            let why = format!("{until} comes before the beginning, {from}");
+            self.add("network.guidance_interval.until", why);
+        }
+        let reuse = options.reuse;
+        self.range("network.reuse.deep_every", reuse.deep_every, &EVERY);
+        self.range("network.reuse.deep_branch", reuse.deep_branch, &BRANCH);
+        self.range("network.reuse.negative_every", reuse.negative_every, &EVERY);
+        self.range("network.clip_skip", options.clip_skip, &CLIP_SKIP);
     }
 
     fn start(&mut self, start: &Start, steps: u32) {

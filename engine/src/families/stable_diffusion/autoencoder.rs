@@ -41,6 +41,19 @@ impl AutoencoderConfig {
         }
     }
 
+    /// The network's latents times this have unit variance.
+    pub fn scaling_factor(&self) -> f64 {
+        match self {
+            Self::Kl(config) => config.scaling_factor,
+            Self::Tiny(config) => config.scaling_factor,
+        }
+    }
+
+    /// Whether it is a tiny one.
+    pub fn is_tiny(&self) -> bool {
+        matches!(self, Self::Tiny(_))
+    }
+
     /// Channels of the latents.
     pub fn latent_channels(&self) -> usize {
         match self {

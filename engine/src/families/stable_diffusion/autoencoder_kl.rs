@@ -19,7 +19,8 @@ pub struct KlConfig {
     channels: Vec<usize>,
     layers: usize,
     groups: usize,
-    scaling_factor: f64,
+    /// The network's latents times this have unit variance.
+    pub scaling_factor: f64,
     quant_conv: bool,
     post_quant_conv: bool,
     attention: bool,

@@ -4,7 +4,7 @@
 use serde_json::{Value, json};
 
 use crate::cancel::CancelToken;
-use crate::error::Result;
+use crate::error::{EngineError, Result};
 use crate::families::config::Config;
 use crate::families::model::{Autoencoder, Moments};
 use crate::nn::ops::{self, Activation, Then};
@@ -20,7 +20,8 @@ pub struct TinyConfig {
     decoder_channels: Vec<usize>,
     encoder_blocks: Vec<usize>,
     decoder_blocks: Vec<usize>,
-    scaling_factor: f64,
+    /// The network's latents times this have unit variance.
+    pub scaling_factor: f64,
 }
 
 impl TinyConfig {
@@ -146,7 +147,7 @@ impl TinyAutoencoder {
     /// As [`Scope::tensor`].
     pub fn load(config: TinyConfig, root: &Scope<'_>) -> Result<Self> {
         let encoder = load_encoder(&config, &root.at("encoder.layers"))?;
-        let decoder = load_decoder(&config, &root.at("decoder.layers"))?;
+        let decoder = load_decoder(&config, &root.at("decoder.layers"), 0)?;
         Ok(Self {
             config,
             encoder,
@@ -182,13 +183,14 @@ fn load_encoder(config: &TinyConfig, scope: &Scope<'_>) -> Result<Vec<Layer>> {
     Ok(layers)
 }
 
-fn load_decoder(config: &TinyConfig, scope: &Scope<'_>) -> Result<Vec<Layer>> {
+/// `offset`: of the first layer's number in the file.
+fn load_decoder(config: &TinyConfig, scope: &Scope<'_>, offset: usize) -> Result<Vec<Layer>> {
     let first = [config.latent_channels, config.decoder_channels[0]];
     let mut layers = vec![
-        Layer::Conv(Conv2d::load(&scope.at(0), first, 3)?),
+        Layer::Conv(Conv2d::load(&scope.at(offset), first, 3)?),
         Layer::Relu,
     ];
-    let mut index = layers.len(); // in the file, where upsampling counts as a layer
+    let mut index = offset + layers.len(); // in the file, where upsampling counts as a layer
     let last = config.decoder_blocks.len() - 1;
     for (level, (&blocks, &channels)) in config
         .decoder_blocks
@@ -213,6 +215,83 @@ fn load_decoder(config: &TinyConfig, scope: &Scope<'_>) -> Result<Vec<Layer>> {
         }
     }
     Ok(layers)
+}
+
+/// The decoder of a tiny autoencoder alone, as published for previews. It takes latents of unit
+/// variance.
+pub struct TinyDecoder {
+    latent_channels: usize,
+    layers: Vec<Layer>,
+}
+
+/// Blocks a level of every published decoder.
+const DECODER_BLOCKS: [usize; 4] = [3, 3, 3, 1];
+
+impl TinyDecoder {
+    /// `width`: channels of its layers, 64 in the published ones. Loads the weights under its makers'
+    /// names (layers in a row, the first of them without weights),
+    /// or under diffusers'.
+    ///
+    /// # Errors
+    /// As [`Scope::tensor`].
+    pub fn load(latent_channels: usize, width: usize, root: &Scope<'_>) -> Result<Self> {
+        let config = TinyConfig {
+            latent_channels,
+            encoder_channels: Vec::new(),
+            decoder_channels: vec![width; DECODER_BLOCKS.len()],
+            encoder_blocks: Vec::new(),
+            decoder_blocks: DECODER_BLOCKS.to_vec(),
+            scaling_factor: 1.0,
+        };
+        let theirs = root.at("decoder.layers");
+        let layers = if theirs.has("0.weight") {
+            load_decoder(&config, &theirs, 0)?
+        } else {
+            load_decoder(&config, root, 1)?
+        };
+        Ok(Self {
+            latent_channels,
+            layers,
+        })
+    }
+}
+
+impl Autoencoder for TinyDecoder {
+    fn latent_channels(&self) -> usize {
+        self.latent_channels
+    }
+
+    fn factor(&self) -> usize {
+        1 << (DECODER_BLOCKS.len() - 1)
+    }
+
+    fn scaling_factor(&self) -> f64 {
+        1.0
+    }
+
+    fn is_tiny(&self) -> bool {
+        true
+    }
+
+    fn is_deterministic(&self) -> bool {
+        true
+    }
+
+    fn encode(&self, _picture: &Act, _cancel: &CancelToken) -> Result<Moments> {
+        Err(EngineError::Compute {
+            op: "encode".to_owned(),
+            reason: "this file holds a decoder alone".to_owned(),
+        })
+    }
+
+    fn decode(&self, latents: &Act, cancel: &CancelToken) -> Result<Act> {
+        decode(&self.layers, latents, cancel)
+    }
+}
+
+fn decode(layers: &[Layer], latents: &Act, cancel: &CancelToken) -> Result<Act> {
+    let x = run(layers, ops::soft_clamp_3(latents)?, cancel)?;
+    ops::affine(&x, 2.0, -1.0)
 }
 
 impl Autoencoder for TinyAutoencoder {
@@ -245,8 +324,7 @@ impl Autoencoder for TinyAutoencoder {
     }
 
     fn decode(&self, latents: &Act, cancel: &CancelToken) -> Result<Act> {
-        let x = run(&self.decoder, ops::soft_clamp_3(latents)?, cancel)?;
-        ops::affine(&x, 2.0, -1.0)
+        decode(&self.decoder, latents, cancel)
     }
 }
 

@@ -243,6 +243,13 @@ impl SpatialTransformer {
         self.blocks.iter().map(|block| block.cross.answers(tokens))
     }
 
+    /// Passes over what of `text` belongs to this transformer.
+    pub(super) fn skip(&self, text: &mut std::slice::Iter<'_, Answers>) {
+        for _ in &self.blocks {
+            text.next();
+        }
+    }
+
     /// `x` (B, channels, H, W) to its shape; takes one of `text` for each block.
     pub(super) fn forward(
         &self,

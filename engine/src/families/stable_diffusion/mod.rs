@@ -7,6 +7,7 @@ pub mod autoencoder_tiny;
 mod blocks;
 mod prediction;
 mod single;
+mod stand_in;
 pub mod text;
 pub mod unet;
 pub mod unet_config;
@@ -16,10 +17,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use candle_core::Tensor;
 
 use super::FamilySpec;
-use super::model::{Autoencoder, Conditioning, Model, ModelFacts, NetworkInput};
+use super::model::{Autoencoder, Conditioning, LatentFacts, Model, ModelFacts, NetworkInput};
+use super::reuse::DeepReuse;
 use crate::cancel::CancelToken;
 use crate::error::{EngineError, Result};
-use crate::latent::Latents;
+use crate::latent::{LatentSpace, Latents};
 use crate::nn::{Act, Compute, ops};
 use crate::prompt::Reading;
 use crate::prompt::encode::encode;
@@ -30,7 +32,7 @@ use crate::weights::files::ModelFiles;
 use autoencoder::AutoencoderConfig;
 use blocks::Context;
 use text::{TextConfig, TextEncoder};
-use unet::Unet;
+use unet::{Deep, Unet};
 use unet_config::UnetConfig;
 
 /// The family.
@@ -48,6 +50,7 @@ pub const SPEC: FamilySpec = FamilySpec {
     inspect,
     tokenizer,
     load,
+    stand_in: stand_in::load,
 };
 
 /// All configuration of a model, checked as a whole.
@@ -107,6 +110,11 @@ fn read_parts(files: &ModelFiles) -> Result<Parts> {
         native_px: [side(width), side(height)],
         factor,
         latent_channels,
+        latents: LatentFacts {
+            channels: latent_channels,
+            space: LatentSpace::of_model(latent_channels, autoencoder.scaling_factor()),
+            tiny: autoencoder.is_tiny(),
+        },
         inpainting,
         guidance_channels: unet.guidance_channels,
         context: text.context,
@@ -264,8 +272,9 @@ impl Model for StableDiffusion {
         reading: Reading,
         cancel: &CancelToken,
     ) -> Result<Conditioning> {
+        let left_out = self.text.layers_left_out(reading.clip_skip)?;
         let encoded = encode(&self.tokenizer, text, reading, &mut |ids| {
-            self.text.encode(ids, cancel)
+            self.text.encode(ids, left_out, cancel)
         })?;
         Ok(Conditioning {
             tokens: encoded.tokens,
@@ -294,18 +303,45 @@ impl Model for StableDiffusion {
             }
             _ => None,
         };
-        let y = self
-            .unet
-            .forward(&x, input.timestep, &context, guidance.as_ref(), cancel)?;
+        let mut deep = input
+            .deep
+            .map(|reuse| recalled(reuse, &contexts))
+            .transpose()?;
+        let y = self.unet.forward_deep(
+            &x,
+            input.timestep,
+            &context,
+            guidance.as_ref(),
+            deep.as_mut(),
+            cancel,
+        )?;
+        if let (Some(reuse), Some(map)) = (input.deep, deep.and_then(|deep| deep.features)) {
+            reuse.features.keep(&contexts, ops::unstack(&map)?);
+        }
         let y = y.to_tensor()?;
         (0..count)
             .map(|index| Ok(Latents::new(y.narrow(0, index, 1)?.contiguous()?)))
             .collect()
     }
 
+    fn deep_branches(&self) -> usize {
+        self.unet.skips()
+    }
+
     fn autoencoder(&self) -> &dyn Autoencoder {
         self.autoencoder.as_ref()
     }
+}
+
+/// The features that an earlier call kept for these texts, as one batch; a place for them where
+/// there are none.
+fn recalled(reuse: DeepReuse<'_>, texts: &[&Act]) -> Result<Deep> {
+    let known = reuse.features.recall(texts);
+    let maps = known.map(|maps| ops::stack(&maps.iter().collect::<Vec<_>>()));
+    Ok(Deep {
+        branch: reuse.branch,
+        features: maps.transpose()?,
+    })
 }
 
 /// Sinusoidal embedding of `scale - 1` times 1000 (Meng et al. 2023; Luo et al. 2023).

@@ -65,7 +65,7 @@ fn make_checked(file: &SingleFile, beside: &Beside, unet: &Shapes<'_>) -> Result
         512
     };
 
-    let autoencoder = autoencoder_config(&Shapes { file, part: "vae" });
+    let autoencoder = vae_config(file);
     let text = Shapes {
         file,
         part: "text_encoder",
@@ -206,6 +206,11 @@ fn unet_config(shapes: &Shapes<'_>, linear: bool) -> Value {
         config["reverse_transformer_layers_per_block"] = json!(depths_up);
     }
     config
+}
+
+/// The configuration of the autoencoder in a file, from the shapes of its tensors.
+pub(super) fn vae_config(file: &SingleFile) -> Value {
+    autoencoder_config(&Shapes { file, part: "vae" })
 }
 
 fn autoencoder_config(shapes: &Shapes<'_>) -> Value {

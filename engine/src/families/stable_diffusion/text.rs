@@ -4,7 +4,7 @@
 use serde_json::json;
 
 use crate::cancel::CancelToken;
-use crate::error::Result;
+use crate::error::{EngineError, Result};
 use crate::families::config::Config;
 use crate::nn::ops::{self, Activation, Then};
 use crate::nn::{Act, Embedding, LayerNorm, Linear};
@@ -159,14 +159,35 @@ impl TextEncoder {
         &self.config
     }
 
-    /// Token ids (at most `context`) to hidden states (1, N, channels).
+    /// Layers that a clip skip of `clip_skip` leaves out, 0 at 1. OpenCLIP's transformer (the one with
+    /// exact GELU) was trained to be read at the last layer but one, and comes without the last: it
+    /// leaves out none at 2 as well.
+    ///
+    /// # Errors
+    /// `InvalidRequest` when no layer would be left.
+    pub fn layers_left_out(&self, clip_skip: u32) -> Result<usize> {
+        let absent = usize::from(self.config.activation == Activation::Gelu);
+        let count = (clip_skip.max(1) as usize - 1).saturating_sub(absent);
+        if count >= self.layers.len() {
+            let most = self.layers.len() + absent;
+            return Err(EngineError::invalid(
+                "network.clip_skip",
+                format!("{clip_skip} is more than this model's text encoder has layers, {most}"),
+            ));
+        }
+        Ok(count)
+    }
+
+    /// Token ids (at most `context`) to hidden states (1, N, channels). The last `left_out` layers are
+    /// not run; the final norm comes in any case, as in A1111 and diffusers (`clip_skip`).
     ///
     /// # Errors
     /// `Cancelled`, or `Compute` when the device fails.
-    pub fn encode(&self, ids: &[u32], cancel: &CancelToken) -> Result<Act> {
+    pub fn encode(&self, ids: &[u32], left_out: usize, cancel: &CancelToken) -> Result<Act> {
         let tokens = ops::embed(ids, &self.tokens)?;
         let mut x = ops::add(&tokens, &ops::first_rows(&self.positions, ids.len())?)?;
-        for layer in &self.layers {
+        let read = self.layers.len().saturating_sub(left_out);
+        for layer in &self.layers[..read] {
             cancel.check()?;
             let y = ops::layer_norm(&x, &layer.norm_1)?;
             let (q, k) = (ops::linear(&y, &layer.query)?, ops::linear(&y, &layer.key)?);

@@ -27,6 +27,16 @@ struct Mid {
     rest: Option<(SpatialTransformer, ResnetBlock)>,
 }
 
+/// Which deep features a call keeps, or takes from an earlier one (Ma et al. 2024).
+pub struct Deep {
+    /// The skip connection up to which is computed, from the outermost, 0; at most one below
+    /// [`Unet::skips`].
+    pub branch: usize,
+    /// The map (B, C, h, w) that meets this connection on the way up. `Some` before the call: nothing
+    /// deeper is computed; `None`: all is, and the map is put here.
+    pub features: Option<Act>,
+}
+
 /// The loaded network.
 pub struct Unet {
     config: UnetConfig,
@@ -86,6 +96,12 @@ impl Unet {
         &self.config
     }
 
+    /// Skip connections between the way down and the way up.
+    pub fn skips(&self) -> usize {
+        let level = |down: &Down| down.pairs.len() + usize::from(down.downsample.is_some());
+        1 + self.down.iter().map(level).sum::<usize>()
+    }
+
     /// Reads text tokens (B, M, C), for any number of [`Self::forward`].
     ///
     /// # Errors
@@ -116,6 +132,23 @@ impl Unet {
         guidance: Option<&Act>,
         cancel: &CancelToken,
     ) -> Result<Act> {
+        self.forward_deep(x, timestep, context, guidance, None, cancel)
+    }
+
+    /// As [`Self::forward`]; `deep` keeps the map at one place of the way up, or takes it from an
+    /// earlier call in place of all that lies deeper.
+    ///
+    /// # Errors
+    /// As [`Self::forward`].
+    pub fn forward_deep(
+        &self,
+        x: &Act,
+        timestep: f64,
+        context: &Context,
+        guidance: Option<&Act>,
+        deep: Option<&mut Deep>,
+        cancel: &CancelToken,
+    ) -> Result<Act> {
         let time = self.embed_time(timestep, guidance, x)?;
         let text = &mut context.0.iter();
         let x = if self.config.center_input {
@@ -124,34 +157,62 @@ impl Unet {
             x.clone()
         };
         let mut x = ops::conv2d(&x, &self.conv_in)?;
+        let (known, mut keep) = match deep {
+            None => (None, None),
+            Some(Deep { branch, features }) => match features.take() {
+                Some(map) => (Some((*branch, map)), None),
+                None => (None, Some((*branch, features))),
+            },
+        };
+        // How many maps of the way down are needed.
+        let needed = known.as_ref().map_or(usize::MAX, |(branch, _)| branch + 1);
         let mut skips = vec![x.clone()];
         for down in &self.down {
             for pair in &down.pairs {
+                if skips.len() >= needed {
+                    skip_pair(pair, text);
+                    continue;
+                }
                 x = forward_pair(pair, x, &time, text, cancel)?;
                 skips.push(x.clone());
             }
-            if let Some(conv) = &down.downsample {
+            if let Some(conv) = &down.downsample
+                && skips.len() < needed
+            {
                 x = ops::conv2d(&x, conv)?;
                 skips.push(x.clone());
             }
         }
         if let Some(mid) = &self.mid {
-            cancel.check()?;
-            x = mid.first.forward(x, Some(&time))?;
-            if let Some((transformer, last)) = &mid.rest {
-                x = transformer.forward(&x, text, cancel)?;
-                x = last.forward(x, Some(&time))?;
-            }
+            x = mid.forward(x, &time, text, known.is_some(), cancel)?;
+        }
+        // Skip connections that the way up has not met yet.
+        let mut ahead = self.skips();
+        if let Some((_, map)) = &known {
+            x = map.clone();
         }
         for up in &self.up {
             for pair in &up.pairs {
+                if ahead > needed {
+                    skip_pair(pair, text);
+                    ahead -= 1;
+                    continue;
+                }
+                ahead -= 1;
+                if let Some((branch, slot)) = &mut keep
+                    && *branch == ahead
+                {
+                    **slot = Some(x.clone());
+                }
                 if let Some(skip) = skips.pop() {
                     x = ops::concat_channels(&x, &skip)?;
                 }
                 x = forward_pair(pair, x, &time, text, cancel)?;
             }
             // To the size of the map it will meet: odd sizes were rounded up on the way down.
-            if let (Some(conv), Some(skip)) = (&up.upsample, skips.last()) {
+            if let (Some(conv), Some(skip)) = (&up.upsample, skips.last())
+                && ahead < needed
+            {
                 x = ops::upsample_conv2d(&x, skip.size(), conv)?;
             }
         }
@@ -189,6 +250,39 @@ impl Unet {
         let silu = Then::activate(Activation::Silu);
         let x = ops::linear_then(&x, &self.time_1, &silu)?;
         ops::linear_then(&x, &self.time_2, &silu)
+    }
+}
+
+impl Mid {
+    /// `is_known`: what it would compute lies deeper than what is needed.
+    fn forward(
+        &self,
+        x: Act,
+        time: &Act,
+        text: &mut std::slice::Iter<'_, Answers>,
+        is_known: bool,
+        cancel: &CancelToken,
+    ) -> Result<Act> {
+        if is_known {
+            if let Some((transformer, _)) = &self.rest {
+                transformer.skip(text);
+            }
+            return Ok(x);
+        }
+        cancel.check()?;
+        let mut x = self.first.forward(x, Some(time))?;
+        if let Some((transformer, last)) = &self.rest {
+            x = transformer.forward(&x, text, cancel)?;
+            x = last.forward(x, Some(time))?;
+        }
+        Ok(x)
+    }
+}
+
+/// Passes over a pair that is not computed.
+fn skip_pair((_, transformer): &Pair, text: &mut std::slice::Iter<'_, Answers>) {
+    if let Some(transformer) = transformer {
+        transformer.skip(text);
     }
 }
 

@@ -103,6 +103,16 @@ pub(super) fn stack<T: Kept>(first: &Host<T>, parts: &[Host<T>]) -> Result<Host<
     })
 }
 
+/// Picture `index` of a batch, below its length.
+pub(super) fn nth<T: Kept>(x: &Host<T>, index: usize) -> Host<T> {
+    let length = x.data.len() / x.batch;
+    let values = x.data[index * length..(index + 1) * length].to_vec();
+    Host {
+        batch: 1,
+        ..x.with(Buffer::new(values))
+    }
+}
+
 /// Bias and, per picture, a vector: what the epilogue adds.
 struct Bias {
     values: Option<Vec<f32>>,

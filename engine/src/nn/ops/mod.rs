@@ -204,6 +204,24 @@ pub fn stack(items: &[&Act]) -> Result<Act> {
     }))
 }
 
+/// The pictures of a batch, each a batch of its own.
+///
+/// # Errors
+/// `Compute` when the device fails.
+pub fn unstack(x: &Act) -> Result<Vec<Act>> {
+    let one = |index: usize| {
+        Ok(match &x.0 {
+            Repr::Tensor(tensor) => Act(Repr::Tensor(named(
+                "unstack",
+                tensor.narrow(0, index, 1).and_then(|one| one.contiguous()),
+            )?)),
+            Repr::F32(host) => Act(Repr::F32(host::nth(host, index))),
+            Repr::Bf16(host) => Act(Repr::Bf16(host::nth(host, index))),
+        })
+    };
+    (0..x.batch()).map(one).collect()
+}
+
 /// Convolution of a map: (B, in, H, W) to (B, out, H', W').
 ///
 /// # Errors

@@ -14,7 +14,7 @@ pub(super) const SPEC: DialectSpec = DialectSpec {
         Some(Foreign { recipe, notes })
     },
 };
-use super::a1111_knobs;
+use super::{a1111_knobs, a1111_network};
 
 /// Our sampler id, A1111's name (of the last two: Forge's), and the schedule that A1111 takes when it
 /// is left to choose; `model` for those that step through timesteps of their own.
@@ -80,7 +80,6 @@ const LONGEST_KEY: usize = 64;
 const SILENT: &[&str] = &[
     "Version",
     "Hashes",
-    "VAE hash",
     "Lora hashes",
     "TI hashes",
     "Init image hash",
@@ -124,6 +123,7 @@ pub fn write(record: &Record) -> String {
         pairs.push(("Model hash", hash.to_owned()));
     }
     pairs.push(("Model", recipe.model.id.clone()));
+    a1111_network::write_vae(recipe, &mut pairs);
     if let Some(start) = &recipe.start {
         pairs.push(("Denoising strength", start.strength.to_string()));
     }
@@ -136,6 +136,7 @@ pub fn write(record: &Record) -> String {
         pairs.push(("CFG Rescale", recipe.guidance_rescale.to_string()));
     }
     a1111_knobs::write(recipe, &mut pairs);
+    a1111_network::write(recipe, &mut pairs);
     if let Some(inpaint) = recipe.start.as_ref().and_then(|s| s.inpaint.as_ref()) {
         pairs.push(("Mask blur", inpaint.blur_px.to_string()));
         if let InpaintArea::OnlyMasked { padding_px } = inpaint.area {
@@ -225,6 +226,7 @@ pub fn read(text: &str, size_px: [u32; 2]) -> Option<(Recipe, Vec<String>)> {
             notes.push(format!("{key}: {note}"));
         }
     }
+    a1111_network::read(&mut recipe, &pairs, &mut notes);
     if recipe.prompt.contains("<lora:") {
         notes.push("<lora:…>: add-ons in the prompt are not applied".to_owned());
     }
@@ -365,7 +367,8 @@ fn setting(recipe: &mut Recipe, key: &str, value: &str) -> Option<String> {
         "Denoising strength" => Some(format!(
             "{value}; the start picture is not in the file, open it to repeat this"
         )),
-        key if SILENT.contains(&key) || a1111_knobs::is_known(key) => None,
+        key if SILENT.contains(&key) => None,
+        key if a1111_knobs::is_known(key) || a1111_network::is_known(key) => None,
         _ => Some(format!("“{value}” has no counterpart here")),
     }
 }

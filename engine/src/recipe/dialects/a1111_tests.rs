@@ -3,7 +3,9 @@
 use super::super::super::StepNoise;
 use super::super::super::tests::record;
 use super::*;
-use crate::recipe::Knobs;
+use crate::recipe::{
+    FinalDecoder, GuidanceInterval, Knobs, ModelRef, NetworkOptions, Reuse, VaeChoice,
+};
 
 #[test]
 fn writes_the_documented_order_and_quotes() {
@@ -68,6 +70,61 @@ fn every_sampler_and_schedule_survives() {
             );
         }
     }
+}
+
+#[test]
+fn network_options_survive_under_a1111s_keys() {
+    let mut record = record();
+    record.recipe.network = NetworkOptions {
+        guidance_interval: GuidanceInterval {
+            from: 0.2,
+            until: 0.75,
+        },
+        reuse: Reuse {
+            deep_every: 3,
+            deep_branch: 1,
+            negative_every: 2,
+        },
+        clip_skip: 2,
+        vae: VaeChoice::File(ModelRef {
+            id: "mse: v2".to_owned(),
+            sha256: Some("ab".repeat(32)),
+            short_hash: None,
+        }),
+        decoder: FinalDecoder::Tiny { file: None },
+        prediction: None,
+    };
+    let text = write(&record);
+    assert!(
+        text.contains(
+            "Clip skip: 2, Decoder: tiny, Skip Early CFG: 0.1750, Guidance interval: 0.2-0.75, \
+             DeepCache interval: 3, DeepCache branch: 1, Negative prompt every: 2,"
+        ),
+        "{text}"
+    );
+    assert!(
+        text.contains("Model: tiny, VAE hash: ababababab, VAE: \"mse: v2\","),
+        "{text}"
+    );
+    let mut found = read(&text, [1, 1]).unwrap().0.network;
+    let VaeChoice::File(vae) = &mut found.vae else {
+        panic!("{found:?}");
+    };
+    assert_eq!(vae.short_hash.take().as_deref(), Some("ababababab"));
+    vae.sha256 = Some("ab".repeat(32));
+    assert_eq!(found, record.recipe.network);
+    // A1111's own key means the same steps: 0 to 3 of 20 are skipped.
+    let theirs = text.replace("Guidance interval: 0.2-0.75, ", "");
+    let read_back = read(&theirs, [1, 1]).unwrap().0.network.guidance_interval;
+    assert_eq!((read_back.skipped(20), read_back.until), (4, 1.0));
+    let settings = "Steps: 10, Sampler: Euler, CFG scale: 7, Seed: 1, Skip Early CFG: ";
+    for (value, skipped) in [("0", 0), ("0.05", 1), ("0.1", 2), ("1", 10)] {
+        let (recipe, notes) = read(&format!("{settings}{value}"), [8, 8]).unwrap();
+        let got = recipe.network.guidance_interval.skipped(10);
+        assert_eq!((got, notes.len()), (skipped, 0), "{value}: {notes:?}");
+    }
+    let (_, notes) = read(&format!("{settings}-1, Clip skip: two"), [8, 8]).unwrap();
+    assert_eq!(notes.len(), 2, "{notes:?}");
 }
 
 #[test]
@@ -191,7 +248,8 @@ fn a_real_looking_text_with_extras() {
     assert_eq!(recipe.noise_source, NoiseKind::Philox);
     assert_eq!(recipe.model.id, "dream");
     let noted = |word: &str| notes.iter().any(|note| note.starts_with(word));
-    for word in ["Clip skip", "ENSD", "Hires upscale", "<lora"] {
+    assert_eq!(recipe.network.clip_skip, 2);
+    for word in ["ENSD", "Hires upscale", "<lora"] {
         assert!(noted(word), "{word} in {notes:?}");
     }
     assert!(!noted("Lora hashes") && !noted("Version") && notes.len() == 4);

@@ -236,14 +236,13 @@ fn model(graph: &Graph, settings: &[&str], reader: &mut Reader) {
         } else if class.contains("ControlNetApply") {
             reader.add_on("ControlNet", class);
         } else if class == "VAELoader" {
-            reader.add_on("VAE", named("vae_name"));
+            reader.vae(named("vae_name"));
         } else if class == "CLIPSetLastLayer"
             && let Some(layer) = graph
                 .value(id, "stop_at_clip_layer")
                 .and_then(Value::as_i64)
-            && layer != -1
         {
-            reader.note("CLIP skip", format!("{} has no counterpart here", -layer));
+            reader.clip_skip(layer.checked_neg());
         }
     }
 }

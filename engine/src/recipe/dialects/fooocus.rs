@@ -24,10 +24,8 @@ const UNKNOWN: &[&str] = &[
     "sharpness",
     "adm_guidance",
     "refiner_model",
-    "vae",
     "freeu",
     "adaptive_cfg",
-    "clip_skip",
     "inpaint_engine_version",
 ];
 
@@ -69,6 +67,8 @@ fn read(texts: &Texts) -> Option<Foreign> {
             reader.add_on("LoRA", name.unwrap_or("?"));
         }
     }
+    reader.clip_skip(all.get("clip_skip").and_then(Value::as_i64));
+    reader.vae(text(&all, "vae").unwrap_or_default());
     reader.no_counterpart(&all, UNKNOWN);
     if let Some(switch) = all.get("refiner_switch").and_then(number)
         && text(&all, "refiner_model").is_some_and(|name| name != "None")

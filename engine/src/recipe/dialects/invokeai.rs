@@ -14,11 +14,9 @@ pub(super) const SPEC: DialectSpec = DialectSpec {
 const UNKNOWN: &[&str] = &[
     "seamless_x",
     "seamless_y",
-    "clip_skip",
     "controlnets",
     "ipAdapters",
     "t2iAdapters",
-    "vae",
     "refiner_model",
     "hrf_enabled",
     "positive_style_prompt",
@@ -77,6 +75,12 @@ fn metadata_json(texts: &Texts, all: &Value) -> Option<Foreign> {
             format!("{strength}; the start picture is not in the file, open it to repeat this");
         reader.note("strength", why);
     }
+    let vae = all.get("vae").unwrap_or(&Value::Null);
+    let vae = text(vae, "name").or_else(|| text(vae, "model_name"));
+    reader.vae(vae.unwrap_or_default());
+    // Layers left out.
+    let left_out = all.get("clip_skip").and_then(Value::as_i64);
+    reader.clip_skip(left_out.map(|count| count.saturating_add(1)));
     reader.no_counterpart(all, UNKNOWN);
     reader.finish()
 }

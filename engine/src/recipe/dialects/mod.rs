@@ -3,6 +3,7 @@
 
 pub mod a1111;
 mod a1111_knobs;
+mod a1111_network;
 mod comfyui;
 mod comfyui_workflow;
 mod fooocus;
@@ -15,8 +16,8 @@ use serde_json::{Map, Value};
 
 use super::metadata::{Dialect, Texts};
 use super::{
-    Knobs, MAX_JSON_BYTES, ModelRef, NoiseKind, PROMPT_REVISION, Precision, Prompting,
-    RECIPE_VERSION, Recipe, SAMPLER_REVISION,
+    FinalDecoder, Knobs, MAX_JSON_BYTES, ModelRef, NetworkOptions, NoiseKind, PROMPT_REVISION,
+    Precision, Prompting, RECIPE_VERSION, Recipe, SAMPLER_REVISION,
 };
 use crate::prompt::Weighting;
 
@@ -83,6 +84,7 @@ fn blank(size_px: [u32; 2]) -> Recipe {
         sampler: "dpmpp_2m".to_owned(),
         schedule: "model".to_owned(),
         knobs: Knobs::default(),
+        network: NetworkOptions::default(),
         noise_source: NoiseKind::TorchCpu,
         precision: Precision::Auto,
         start: None,
@@ -201,6 +203,24 @@ impl Reader {
                 "schedule",
                 format!("“{name}” is not known here, the model's own is taken instead"),
             ),
+        }
+    }
+
+    /// The text encoder's layer, counted from its last, 1; programs differ in sign and origin.
+    fn clip_skip(&mut self, layer: Option<i64>) {
+        match layer.map(u32::try_from) {
+            None => {}
+            Some(Ok(layer @ 1..=24)) => self.recipe.network.clip_skip = layer,
+            Some(_) => self.note("CLIP skip", "is not understood"),
+        }
+    }
+
+    /// The VAE by its file's name. ComfyUI takes its tiny decoders for such.
+    fn vae(&mut self, name: &str) {
+        if ["taesd", "taesdxl"].contains(&name) {
+            self.recipe.network.decoder = FinalDecoder::Tiny { file: None };
+        } else {
+            self.recipe.network.vae = names::vae(name);
         }
     }
 

@@ -1,6 +1,7 @@
 //! Names of samplers, schedules and models in other programs. Most are spelled alike but for case,
 //! signs and prefixes; only those that are not stand in tables.
 
+use crate::recipe::{ModelRef, VaeChoice};
 use crate::samplers::SAMPLERS;
 use crate::schedules::SCHEDULES;
 
@@ -78,6 +79,19 @@ pub(crate) fn stem(name: &str) -> &str {
         is_one.then_some(cut)
     });
     ending.map_or(name, |cut| &name[..cut])
+}
+
+/// The VAE of that name; what programs write for the model's own is no name.
+pub(super) fn vae(name: &str) -> VaeChoice {
+    let own = ["", "none", "automatic", "default (model)", "baked vae"];
+    let name = name.trim();
+    if own.contains(&name.to_lowercase().as_str()) {
+        return VaeChoice::Model;
+    }
+    VaeChoice::File(ModelRef {
+        id: stem(name).to_owned(),
+        ..ModelRef::default()
+    })
 }
 
 /// Letters and digits alone, in lower case; `++` counts as `pp`.

@@ -11,8 +11,6 @@ pub(super) const SPEC: DialectSpec = DialectSpec {
 
 /// Settings that change the picture and have no counterpart here.
 const UNKNOWN: &[&str] = &[
-    "vae",
-    "clipstopatlayer",
     "refinermodel",
     "refinerupscale",
     "refinercontrolpercentage",
@@ -58,6 +56,10 @@ fn read(texts: &Texts) -> Option<Foreign> {
             reader.add_on(text(model, "param").unwrap_or("model"), names::stem(other));
         }
     }
+    reader.vae(text(params, "vae").unwrap_or_default());
+    // Counted from the end, as in Python.
+    let layer = params.get("clipstopatlayer").and_then(Value::as_i64);
+    reader.clip_skip(layer.and_then(i64::checked_neg));
     reader.no_counterpart(params, UNKNOWN);
     reader.finish()
 }

@@ -1,0 +1,216 @@
+//! Options of `render` that say how the networks are run.
+
+use std::path::{Path, PathBuf};
+
+use pentimento_engine::catalog::Catalog;
+use pentimento_engine::recipe::{FinalDecoder, ModelRef, NetworkOptions, Recipe, VaeChoice};
+
+use super::args::value;
+use super::{Args, Failure, Opt};
+
+const WHOLE: &str = "a whole number";
+const NUMBER: &str = "a number";
+
+pub(super) const NETWORK: &[Opt] = &[
+    value(
+        "clip-skip",
+        "N",
+        "Layer of the text encoder that is read, from its last, 1 (the default), as in A1111.",
+    ),
+    value(
+        "vae",
+        "ID|FILE",
+        "Autoencoder: a VAE among the models or a file; automatic (NAME.vae.* beside the model, the default) or model.",
+    ),
+    value(
+        "decoder",
+        "ID",
+        "What makes the finished picture: full, or tiny (TAESD among the models: quick, less exact).",
+    ),
+    value(
+        "guide-from",
+        "X",
+        "Share of the steps before guidance begins, 0 to 1; without guidance a step is faster.",
+    ),
+    value(
+        "guide-until",
+        "X",
+        "Share of the steps after which guidance ends, 0 to 1.",
+    ),
+    value(
+        "deep-cache",
+        "N",
+        "Compute the network's deep layers in one of N steps: faster, not the same picture; 1: off.",
+    ),
+    value(
+        "deep-branch",
+        "N",
+        "With --deep-cache: how far the other steps compute; 0 (least) is the default.",
+    ),
+    value(
+        "negative-every",
+        "N",
+        "Ask with the negative prompt in one of N steps only; 1 (the default): in each.",
+    ),
+];
+
+/// The options that were given.
+#[derive(Default)]
+pub(super) struct Network {
+    clip_skip: Option<u32>,
+    vae: Option<VaeChoice>,
+    decoder: Option<FinalDecoder>,
+    guide_from: Option<f64>,
+    guide_until: Option<f64>,
+    deep_cache: Option<u32>,
+    deep_branch: Option<u32>,
+    negative_every: Option<u32>,
+}
+
+impl Network {
+    /// Reads the options; ranges are checked with the whole recipe.
+    pub(super) fn read(args: &Args) -> Result<Self, Failure> {
+        Ok(Self {
+            clip_skip: args.number("clip-skip", WHOLE)?,
+            vae: args.text("vae")?.map(vae),
+            decoder: args
+                .choice("decoder", &[("full", false), ("tiny", true)])?
+                .map(|tiny| match tiny {
+                    true => FinalDecoder::Tiny { file: None },
+                    false => FinalDecoder::Full,
+                }),
+            guide_from: args.number("guide-from", NUMBER)?,
+            guide_until: args.number("guide-until", NUMBER)?,
+            deep_cache: args.number("deep-cache", WHOLE)?,
+            deep_branch: args.number("deep-branch", WHOLE)?,
+            negative_every: args.number("negative-every", WHOLE)?,
+        })
+    }
+
+    /// The VAE's file, where it was named by its path.
+    pub(super) fn vae_path(&self) -> Option<PathBuf> {
+        match &self.vae {
+            Some(VaeChoice::File(wanted)) => {
+                let path = PathBuf::from(&wanted.id);
+                path.is_file().then_some(path)
+            }
+            _ => None,
+        }
+    }
+
+    /// Whether the catalogue already holds what is named.
+    pub(super) fn knows_its_decoders(&self, catalog: &Catalog) -> bool {
+        let vae = match &self.vae {
+            Some(VaeChoice::File(wanted)) => catalog.autoencoder(wanted).is_some(),
+            _ => true,
+        };
+        vae && self.decoder.as_ref().is_none_or(FinalDecoder::is_full)
+    }
+
+    /// Puts them into a recipe whose guidance is settled; asking for what has no effect is an error.
+    pub(super) fn apply(&self, recipe: &mut Recipe) -> Result<(), Failure> {
+        let NetworkOptions {
+            guidance_interval: interval,
+            reuse,
+            clip_skip,
+            vae,
+            decoder,
+            ..
+        } = &mut recipe.network;
+        if let Some(choice) = &self.vae {
+            vae.clone_from(choice);
+        }
+        if let Some(choice) = &self.decoder {
+            decoder.clone_from(choice);
+        }
+        interval.from = self.guide_from.unwrap_or(interval.from);
+        interval.until = self.guide_until.unwrap_or(interval.until);
+        reuse.deep_every = self.deep_cache.unwrap_or(reuse.deep_every);
+        reuse.deep_branch = self.deep_branch.unwrap_or(reuse.deep_branch);
+        reuse.negative_every = self.negative_every.unwrap_or(reuse.negative_every);
+        *clip_skip = self.clip_skip.unwrap_or(*clip_skip);
+        if self.deep_branch.is_some() && reuse.deep_every <= 1 {
+            return Err(Failure::usage("--deep-branch needs --deep-cache"));
+        }
+        let unguided = recipe.guidance <= 1.0;
+        for (option, given) in [
+            ("guide-from", self.guide_from.is_some()),
+            ("guide-until", self.guide_until.is_some()),
+            ("negative-every", self.negative_every.is_some()),
+        ] {
+            if given && unguided {
+                return Err(Failure::usage(format!(
+                    "--{option} has no effect: a guidance of {} is off",
+                    recipe.guidance
+                )));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A file by its path is meant wherever the program runs.
+fn vae(text: &str) -> VaeChoice {
+    match text {
+        "automatic" => VaeChoice::Automatic,
+        "model" => VaeChoice::Model,
+        other => {
+            let absolute = Some(Path::new(other)).filter(|path| path.is_file());
+            let absolute = absolute.and_then(|path| std::path::absolute(path).ok());
+            let id = absolute.map(|path| path.to_string_lossy().into_owned());
+            VaeChoice::File(ModelRef {
+                id: id.unwrap_or_else(|| other.to_owned()),
+                ..ModelRef::default()
+            })
+        }
+    }
+}
+
+/// The options away from their rest, as lines for people.
+pub(super) fn text(options: &NetworkOptions) -> Option<String> {
+    let rest = NetworkOptions::default();
+    let mut parts = Vec::new();
+    let interval = options.guidance_interval;
+    if interval != rest.guidance_interval {
+        parts.push(format!(
+            "guidance from {} to {} of the run",
+            interval.from, interval.until
+        ));
+    }
+    let reuse = options.reuse;
+    if reuse.deep_every > 1 {
+        parts.push(format!(
+            "deep layers every {} steps, branch {}",
+            reuse.deep_every, reuse.deep_branch
+        ));
+    }
+    if reuse.negative_every > 1 {
+        parts.push(format!(
+            "negative prompt every {} steps",
+            reuse.negative_every
+        ));
+    }
+    if options.clip_skip > 1 {
+        parts.push(format!("CLIP skip {}", options.clip_skip));
+    }
+    match &options.vae {
+        VaeChoice::Model => {}
+        VaeChoice::Automatic => parts.push("VAE beside the model".to_owned()),
+        VaeChoice::File(file) => parts.push(format!("VAE {}", named(file))),
+    }
+    match &options.decoder {
+        FinalDecoder::Full => {}
+        FinalDecoder::Tiny { file: None } => parts.push("tiny decoder".to_owned()),
+        FinalDecoder::Tiny { file: Some(file) } => {
+            parts.push(format!("tiny decoder {}", named(file)));
+        }
+    }
+    (!parts.is_empty()).then(|| parts.join("\n"))
+}
+
+fn named(file: &ModelRef) -> String {
+    match &file.sha256 {
+        Some(sha256) => format!("{} {sha256}", file.id),
+        None => file.id.clone(),
+    }
+}

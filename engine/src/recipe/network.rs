@@ -1,0 +1,259 @@
+//! How the networks are run beyond sampler, schedule and guidance scale: when guidance works, what is
+//! used again from step to step, how far text is read.
+
+use serde::{Deserialize, Serialize};
+
+use super::ModelRef;
+use crate::catalog::Catalog;
+
+/// Options of text encoder, denoising network and decoder. At rest they mean what recipes mean that
+/// say nothing, older ones among them.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct NetworkOptions {
+    /// The part of the run in which guidance works.
+    #[serde(skip_serializing_if = "GuidanceInterval::is_whole")]
+    pub guidance_interval: GuidanceInterval,
+    /// What steps take over from earlier ones.
+    #[serde(skip_serializing_if = "Reuse::is_off")]
+    pub reuse: Reuse,
+    /// Which layer of the text encoder is read, counted from its last, 1, as A1111 counts; 1 to 24.
+    /// Models that were trained to read an earlier layer (Stable Diffusion 2 the last but one) never
+    /// read a later one.
+    #[serde(skip_serializing_if = "is_one")]
+    pub clip_skip: u32,
+    /// The autoencoder between pictures and latents.
+    #[serde(skip_serializing_if = "VaeChoice::is_models_own")]
+    pub vae: VaeChoice,
+    /// What turns the last latents into the picture.
+    #[serde(skip_serializing_if = "FinalDecoder::is_full")]
+    pub decoder: FinalDecoder,
+    /// What the network was taken to predict (`epsilon`, `v_prediction`), which a file beside the model
+    /// may have decided; written when the picture is made. A run that takes it otherwise says so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub prediction: Option<String>,
+}
+
+/// Which autoencoder is used.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum VaeChoice {
+    /// The model's own.
+    #[default]
+    Model,
+    /// The file beside the model with its name and `.vae` after it, as A1111 takes it; where there is
+    /// none, the model's own. Settled before the job starts.
+    Automatic,
+    /// A file of its own.
+    File(ModelRef),
+}
+
+impl VaeChoice {
+    /// Whether it is the model's own.
+    pub fn is_models_own(&self) -> bool {
+        *self == Self::Model
+    }
+}
+
+/// What turns the last latents into the picture.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum FinalDecoder {
+    /// The autoencoder's.
+    #[default]
+    Full,
+    /// A tiny one (TAESD): quick, and less exact.
+    Tiny {
+        /// Which; `None`: the one for the model's latents, settled before the job starts.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        file: Option<ModelRef>,
+    },
+}
+
+impl FinalDecoder {
+    /// Whether it is the autoencoder's.
+    pub fn is_full(&self) -> bool {
+        *self == Self::Full
+    }
+}
+
+impl Default for NetworkOptions {
+    fn default() -> Self {
+        Self {
+            guidance_interval: GuidanceInterval::default(),
+            reuse: Reuse::default(),
+            clip_skip: 1,
+            vae: VaeChoice::default(),
+            decoder: FinalDecoder::default(),
+            prediction: None,
+        }
+    }
+}
+
+impl NetworkOptions {
+    /// What a new recipe begins with: the VAE that lies beside a model belongs to it. The plain default
+    /// is what recipes mean that say nothing.
+    #[must_use]
+    pub fn of_new_recipes() -> Self {
+        Self {
+            vae: VaeChoice::Automatic,
+            ..Self::default()
+        }
+    }
+
+    /// Whether nothing is said.
+    pub fn is_at_rest(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+impl super::Recipe {
+    /// Takes the model's own where the VAE or the tiny decoder that the recipe names is not here, and
+    /// says so: a recipe from elsewhere can be made then, if not to the pixel.
+    pub fn leave_missing_decoders(&mut self, catalog: &Catalog) -> Vec<String> {
+        let mut notes = Vec::new();
+        let network = &mut self.network;
+        if let VaeChoice::File(wanted) = &network.vae
+            && catalog.vae(wanted).is_err()
+        {
+            notes.push(format!(
+                "the VAE “{}” is not here: the model's own is taken",
+                wanted.id
+            ));
+            network.vae = VaeChoice::Model;
+        }
+        if let FinalDecoder::Tiny { file: Some(wanted) } = &network.decoder
+            && catalog.autoencoder(wanted).is_none()
+        {
+            notes.push(format!(
+                "the tiny decoder “{}” is not here: another is taken",
+                wanted.id
+            ));
+            network.decoder = FinalDecoder::Tiny { file: None };
+        }
+        notes
+    }
+}
+
+/// A part of the run (Kynkäänniemi et al. 2024): outside of it the network is asked with the prompt
+/// alone, in about half the time, as where the guidance scale is 1.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct GuidanceInterval {
+    /// Share of the steps before guidance begins, 0 to 1.
+    pub from: f64,
+    /// Share of the steps after which guidance ends, `from` to 1.
+    pub until: f64,
+}
+
+impl Default for GuidanceInterval {
+    fn default() -> Self {
+        Self {
+            from: 0.0,
+            until: 1.0,
+        }
+    }
+}
+
+/// Shares come from divisions: what is a hair below a whole step is meant as that step.
+const HAIR: f64 = 1e-6;
+
+impl GuidanceInterval {
+    /// Whether guidance works all the time.
+    pub fn is_whole(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// Whether guidance works in the step after `done` of `steps`: from step `floor(from * steps)` on,
+    /// up to step `floor(until * steps)`, as diffusers' guiders count.
+    pub fn holds(&self, done: usize, steps: usize) -> bool {
+        (self.skipped(steps)..whole_steps(self.until, steps)).contains(&done)
+    }
+
+    /// Steps before guidance begins.
+    pub fn skipped(&self, steps: usize) -> usize {
+        whole_steps(self.from, steps)
+    }
+}
+
+fn whole_steps(share: f64, steps: usize) -> usize {
+    (share * steps as f64 + HAIR).floor() as usize
+}
+
+/// What steps take over from earlier ones: faster, and not quite the same picture. Counted in steps
+/// of the run: all network calls of one step (Heun and its kin make two) are alike.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Reuse {
+    /// The deep features of the network are computed in one of so many steps, 1 (all of them) to 20
+    /// (Ma et al. 2024, “DeepCache”).
+    pub deep_every: u32,
+    /// The skip connection up to which the other steps compute, 0 (the outermost: fastest) to 63.
+    pub deep_branch: u32,
+    /// The difference that the negative prompt makes is computed in one of so many steps, 1 (all of
+    /// them) to 20.
+    pub negative_every: u32,
+}
+
+impl Default for Reuse {
+    fn default() -> Self {
+        Self {
+            deep_every: 1,
+            deep_branch: 0,
+            negative_every: 1,
+        }
+    }
+}
+
+impl Reuse {
+    /// Whether every step computes everything.
+    pub fn is_off(&self) -> bool {
+        self.deep_every <= 1 && self.negative_every <= 1
+    }
+}
+
+fn is_one(value: &u32) -> bool {
+    *value == 1
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_interval_counts_whole_steps() {
+        let steps = |from: f64, until: f64, steps: usize| -> Vec<usize> {
+            let interval = GuidanceInterval { from, until };
+            (0..steps)
+                .filter(|done| interval.holds(*done, steps))
+                .collect()
+        };
+        assert_eq!(steps(0.0, 1.0, 3), [0, 1, 2]);
+        assert_eq!(steps(0.2, 0.8, 10), [2, 3, 4, 5, 6, 7]);
+        assert_eq!(steps(0.25, 1.0, 6), [1, 2, 3, 4, 5]);
+        assert_eq!(steps(0.5, 0.5, 6), [0; 0]);
+        // Every share k / n is exactly k steps, however it rounds.
+        for n in 1..100 {
+            for k in 0..=n {
+                let share = k as f64 / n as f64;
+                let interval = GuidanceInterval {
+                    from: share,
+                    until: 1.0,
+                };
+                assert_eq!(interval.skipped(n), k, "{k} of {n}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_at_rest_is_not_written() {
+        let text = serde_json::to_string(&NetworkOptions::default()).expect("json");
+        assert_eq!(text, "{}");
+        let read: NetworkOptions = serde_json::from_str("{}").expect("json");
+        assert!(read.is_at_rest());
+        let some: NetworkOptions =
+            serde_json::from_str(r#"{"reuse":{"deep_every":3}}"#).expect("json");
+        assert_eq!(some.reuse.deep_every, 3);
+        assert_eq!(some.reuse.negative_every, 1);
+    }
+}

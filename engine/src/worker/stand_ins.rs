@@ -1,0 +1,218 @@
+//! Autoencoders that stand in for the loaded model's own: the VAE that a recipe names, and the tiny
+//! decoder for previews and quick pictures. Which ones, and loading them.
+
+use std::path::{Path, PathBuf};
+use std::time::UNIX_EPOCH;
+
+use crate::cancel::CancelToken;
+use crate::catalog::Catalog;
+use crate::catalog::decoders::{AutoencoderInfo, AutoencoderKind};
+use crate::catalog::hash::hash_file;
+use crate::catalog::scan::Found;
+use crate::error::{EngineError, Result};
+use crate::families::FamilySpec;
+use crate::families::model::{Autoencoder, Model, StandIn};
+use crate::nn::Compute;
+use crate::recipe::{FinalDecoder, ModelRef, Recipe, VaeChoice};
+
+/// Those in memory, for one model.
+#[derive(Default)]
+pub(super) struct StandIns {
+    vae: Option<Held>,
+    tiny: Option<Held>,
+}
+
+/// A loaded file.
+struct Held {
+    path: PathBuf,
+    stamp: Option<(u64, u128)>,
+    sha256: String,
+    autoencoder: Box<dyn Autoencoder>,
+}
+
+/// Settles what a recipe leaves open, by the catalogue: which VAE an automatic choice means, which tiny
+/// decoder draws the picture.
+///
+/// # Errors
+/// `InvalidRequest` when what it names is not there.
+pub(super) fn settle(recipe: &mut Recipe, found: &Found, catalog: &Catalog) -> Result<()> {
+    let network = &mut recipe.network;
+    if network.vae == VaeChoice::Automatic {
+        let model = found.info.path.as_deref();
+        let beside = model.and_then(|model| catalog.vae_beside(model));
+        network.vae = beside.map_or(VaeChoice::Model, |vae| VaeChoice::File(named(vae)));
+    }
+    if let VaeChoice::File(wanted) = &mut network.vae {
+        wanted.id = catalog.vae(wanted)?.id.clone();
+    }
+    let latents = found.info.storage.latents;
+    if let FinalDecoder::Tiny { file } = &mut network.decoder {
+        if latents.tiny && network.vae == VaeChoice::Model {
+            // The model's own decoder is one.
+            network.decoder = FinalDecoder::Full;
+            return Ok(());
+        }
+        let wanted = file.take();
+        let known = match &wanted {
+            Some(wanted) => catalog.autoencoder(wanted),
+            None => latents.space.and_then(|space| catalog.tiny_decoder(space)),
+        };
+        let tiny = known.filter(|one| one.kind == AutoencoderKind::Tiny);
+        let tiny = tiny.ok_or_else(|| EngineError::invalid("network.decoder", NO_TINY))?;
+        *file = Some(ModelRef {
+            sha256: wanted.and_then(|wanted| wanted.sha256),
+            ..named(tiny)
+        });
+    }
+    Ok(())
+}
+
+const NO_TINY: &str = "no tiny decoder for this model's latents is among the models: put \
+    taesd_decoder.safetensors (for Stable Diffusion XL taesdxl_decoder.safetensors) into one of their \
+    folders";
+
+fn named(file: &AutoencoderInfo) -> ModelRef {
+    ModelRef {
+        id: file.id.clone(),
+        ..ModelRef::default()
+    }
+}
+
+/// A loaded model, as stand-ins need it.
+pub(super) struct Around<'a> {
+    pub(super) family: &'static FamilySpec,
+    pub(super) model: &'a dyn Model,
+    pub(super) found: &'a Found,
+    pub(super) compute: &'a Compute,
+    pub(super) catalog: &'a Catalog,
+    pub(super) cancel: &'a CancelToken,
+}
+
+impl StandIns {
+    /// Loads what a settled recipe names, unless it is in memory, and puts the hashes of the files into
+    /// the recipe; with `previews` also a tiny decoder where the model's own is none. Returns what the
+    /// user should know.
+    ///
+    /// # Errors
+    /// Those of reading the files that the recipe names.
+    pub(super) fn follow(
+        &mut self,
+        recipe: &mut Recipe,
+        around: &Around<'_>,
+        previews: bool,
+    ) -> Result<Vec<String>> {
+        let mut notes = Vec::new();
+        match &mut recipe.network.vae {
+            VaeChoice::File(wanted) => {
+                let file = around.catalog.vae(wanted)?;
+                hold(&mut self.vae, file, around)?;
+                notes.extend(pin(wanted, self.vae.as_ref(), "VAE"));
+            }
+            VaeChoice::Model | VaeChoice::Automatic => self.vae = None,
+        }
+        let space = around.found.info.storage.latents.space;
+        let usual = space.and_then(|space| around.catalog.tiny_decoder(space));
+        match &mut recipe.network.decoder {
+            FinalDecoder::Tiny { file: Some(wanted) } => {
+                let file = around.catalog.autoencoder(wanted);
+                let file = file.ok_or_else(|| EngineError::invalid("network.decoder", NO_TINY))?;
+                hold(&mut self.tiny, file, around)?;
+                notes.extend(pin(wanted, self.tiny.as_ref(), "tiny decoder"));
+            }
+            FinalDecoder::Tiny { file: None } | FinalDecoder::Full => {
+                let wanted = usual.filter(|_| previews && !self.own_is_tiny(around.model));
+                match wanted.map(|file| hold(&mut self.tiny, file, around)) {
+                    Some(Err(EngineError::Cancelled)) => return Err(EngineError::Cancelled),
+                    // Previews decide no pixel: without it they are coarse.
+                    Some(Err(error)) => notes.push(format!("previews are coarse: {error}")),
+                    Some(Ok(())) => {}
+                    None => self.tiny = None,
+                }
+            }
+        }
+        Ok(notes)
+    }
+
+    /// The autoencoder of a run.
+    pub(super) fn autoencoder<'a>(&'a self, model: &'a dyn Model) -> &'a dyn Autoencoder {
+        let vae = self.vae.as_ref().map(|held| held.autoencoder.as_ref());
+        vae.unwrap_or_else(|| model.autoencoder())
+    }
+
+    /// The decoder that makes the last picture.
+    pub(super) fn last_decoder<'a>(
+        &'a self,
+        model: &'a dyn Model,
+        recipe: &Recipe,
+    ) -> &'a dyn Autoencoder {
+        let tiny = self.tiny.as_ref().map(|held| held.autoencoder.as_ref());
+        let quick = matches!(recipe.network.decoder, FinalDecoder::Tiny { .. });
+        let tiny = tiny.filter(|_| quick);
+        tiny.unwrap_or_else(|| self.autoencoder(model))
+    }
+
+    /// A decoder that is cheap enough for previews.
+    pub(super) fn preview_decoder<'a>(
+        &'a self,
+        model: &'a dyn Model,
+    ) -> Option<&'a dyn Autoencoder> {
+        let own = self.own_is_tiny(model).then(|| model.autoencoder());
+        own.or_else(|| self.tiny.as_ref().map(|held| held.autoencoder.as_ref()))
+    }
+
+    /// Whether the run's own autoencoder does for previews.
+    fn own_is_tiny(&self, model: &dyn Model) -> bool {
+        self.vae.is_none() && model.autoencoder().is_tiny()
+    }
+}
+
+/// Loads a file, unless it is the one that is held and did not change.
+fn hold(slot: &mut Option<Held>, file: &AutoencoderInfo, around: &Around<'_>) -> Result<()> {
+    let stamp = stamp_of(&file.path);
+    let same = |held: &Held| held.path == file.path && held.stamp == stamp && stamp.is_some();
+    if slot.as_ref().is_some_and(same) {
+        return Ok(());
+    }
+    *slot = None;
+    let facts = around.model.facts();
+    let wanted = StandIn {
+        path: &file.path,
+        tiny: file.kind == AutoencoderKind::Tiny,
+        latent_channels: facts.latent_channels,
+        factor: facts.factor,
+        scaling_factor: around.model.autoencoder().scaling_factor(),
+    };
+    let autoencoder = (around.family.stand_in)(&wanted, around.compute, around.cancel)?;
+    let sha256 = match &file.sha256 {
+        Some(known) => known.clone(),
+        None => hash_file(&file.path, around.cancel)?,
+    };
+    *slot = Some(Held {
+        path: file.path.clone(),
+        stamp,
+        sha256,
+        autoencoder,
+    });
+    Ok(())
+}
+
+/// Length and time of change.
+fn stamp_of(path: &Path) -> Option<(u64, u128)> {
+    let facts = std::fs::metadata(path).ok()?;
+    let changed = facts.modified().ok()?.duration_since(UNIX_EPOCH).ok()?;
+    Some((facts.len(), changed.as_nanos()))
+}
+
+/// Puts a file's hash into the recipe; says so when the recipe was made with another file.
+fn pin(wanted: &mut ModelRef, held: Option<&Held>, what: &str) -> Option<String> {
+    let sha256 = &held?.sha256;
+    let begins = |known: &String| sha256.starts_with(known.as_str());
+    let same = [&wanted.sha256, &wanted.short_hash]
+        .into_iter()
+        .flatten()
+        .all(begins);
+    let note = (!same).then(|| format!("the {what} differs from the one the recipe names"));
+    wanted.sha256 = Some(sha256.clone());
+    wanted.short_hash = None;
+    note
+}

@@ -1,0 +1,100 @@
+//! How the networks are run, on the command line.
+
+use std::path::Path;
+
+use pentimento_engine::recipe::{GuidanceInterval, Reuse, VaeChoice, read_record_file};
+
+use crate::machine::{Machine, quick};
+
+#[test]
+fn options_of_the_networks_reach_the_recipe() {
+    let machine = Machine::new();
+    let out = machine.text("fast.png");
+    let options = [
+        "--guidance",
+        "4",
+        "--guide-from",
+        "0.25",
+        "--guide-until",
+        "0.75",
+        "--deep-cache",
+        "2",
+        "--deep-branch",
+        "1",
+        "--negative-every",
+        "2",
+        "--clip-skip",
+        "2",
+        "--vae",
+        "model",
+    ];
+    let ends = ["--steps", "4", "--out", out.as_str()];
+    let prompt = ["render", "--prompt", "a red apple, 3d"];
+    machine.makes(&[&prompt[..], &options[..], &ends[..]].concat());
+    let found = read_record_file(Path::new(&out))
+        .expect("readable")
+        .expect("a recipe");
+    let network = found.record.recipe.network;
+    let interval = GuidanceInterval {
+        from: 0.25,
+        until: 0.75,
+    };
+    let reuse = Reuse {
+        deep_every: 2,
+        deep_branch: 1,
+        negative_every: 2,
+    };
+    assert_eq!(
+        (network.guidance_interval, network.reuse),
+        (interval, reuse)
+    );
+    assert_eq!((network.clip_skip, network.vae), (2, VaeChoice::Model));
+    let printed = machine.run(&["recipe", out.as_str()]).out;
+    for words in [
+        "guidance from 0.25 to 0.75 of the run",
+        "deep layers every 2 steps, branch 1",
+        "negative prompt every 2 steps",
+        "CLIP skip 2",
+    ] {
+        assert!(printed.contains(words), "{printed}");
+    }
+}
+
+#[test]
+fn what_has_no_effect_or_is_not_there_is_refused() {
+    let machine = Machine::new();
+    let refused = quick(&["--guidance", "1", "--guide-from", "0.5"]);
+    machine.refuses(
+        2,
+        &refused,
+        &["--guide-from has no effect: a guidance of 1 is off"],
+    );
+    machine.refuses(
+        2,
+        &quick(&["--deep-branch", "1"]),
+        &["--deep-branch needs --deep-cache"],
+    );
+    machine.refuses(
+        1,
+        &quick(&["--deep-cache", "21"]),
+        &["--deep-cache: 21 is outside of 1 to 20"],
+    );
+    machine.refuses(
+        1,
+        &quick(&["--deep-cache", "2", "--deep-branch", "30"]),
+        &[
+            "--deep-branch: 30 is outside of 0 to",
+            "which this model has",
+        ],
+    );
+    machine.refuses(
+        1,
+        &quick(&["--vae", "gone"]),
+        &["--vae: “gone” is not here; no VAE file is among the models"],
+    );
+    machine.refuses(
+        1,
+        &quick(&["--clip-skip", "9"]),
+        &["--clip-skip: 9 is more than this model's text encoder has layers, 4"],
+    );
+}
