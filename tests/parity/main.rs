@@ -9,6 +9,7 @@
 
 mod k_diffusion;
 mod layouts;
+mod lora;
 mod networks;
 mod noise;
 mod pipelines;

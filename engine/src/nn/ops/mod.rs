@@ -6,6 +6,8 @@
 mod host;
 mod tensor;
 
+use std::sync::Arc;
+
 use half::bf16;
 
 use super::act::{Host, Repr};
@@ -14,6 +16,7 @@ use super::memory::Kept;
 use super::{Act, Conv2d, Embedding, GroupNorm, LayerNorm, Linear};
 use crate::error::{EngineError, Result};
 use crate::kernels::cpu::Precision;
+use crate::weights::slot::Slot;
 
 /// Pointwise functions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -212,11 +215,12 @@ pub fn conv2d(x: &Act, conv: &Conv2d) -> Result<Act> {
 /// # Errors
 /// `Compute` when shapes do not fit or the device fails.
 pub fn conv2d_then(x: &Act, conv: &Conv2d, then: &Then<'_>) -> Result<Act> {
-    match &conv.weight {
+    match conv.weight.get().as_ref() {
         ConvWeight::Tensor(weight) => tensor::conv2d(&x.to_tensor()?, weight, conv, then),
         ConvWeight::Host(weight) => {
             let x = to_host(x, weight.weight().precision())?;
-            let bias = host_values(conv.bias.as_ref())?;
+            let bias = now(&conv.bias);
+            let bias = host_values(bias.as_deref())?;
             Ok(on_host!(&x, x => host::conv2d(x, weight, bias, then, None)?))
         }
     }
@@ -227,7 +231,7 @@ pub fn conv2d_then(x: &Act, conv: &Conv2d, then: &Then<'_>) -> Result<Act> {
 /// # Errors
 /// `Compute` when shapes do not fit or the device fails.
 pub fn upsample_conv2d(x: &Act, size: (usize, usize), conv: &Conv2d) -> Result<Act> {
-    match &conv.weight {
+    match conv.weight.get().as_ref() {
         ConvWeight::Tensor(weight) => {
             let grown = named(
                 "upsampling",
@@ -237,7 +241,8 @@ pub fn upsample_conv2d(x: &Act, size: (usize, usize), conv: &Conv2d) -> Result<A
         }
         ConvWeight::Host(weight) => {
             let x = to_host(x, weight.weight().precision())?;
-            let bias = host_values(conv.bias.as_ref())?;
+            let bias = now(&conv.bias);
+            let bias = host_values(bias.as_deref())?;
             Ok(on_host!(&x, x => host::conv2d(x, weight, bias, &Then::default(), Some(size))?))
         }
     }
@@ -256,7 +261,7 @@ pub fn linear(x: &Act, layer: &Linear) -> Result<Act> {
 /// # Errors
 /// `Compute` when the device fails.
 pub fn in_precision_of(x: &Act, layer: &Linear) -> Result<Act> {
-    Ok(match &layer.weight {
+    Ok(match layer.weight.get().as_ref() {
         LinearWeight::Tensor(_) => x.clone(),
         LinearWeight::Host(weight) => Act(match weight.precision() {
             Precision::F32 => Repr::F32(Same::same(x)?),
@@ -270,11 +275,12 @@ pub fn in_precision_of(x: &Act, layer: &Linear) -> Result<Act> {
 /// # Errors
 /// `Compute` when shapes do not fit or the device fails.
 pub fn linear_then(x: &Act, layer: &Linear, then: &Then<'_>) -> Result<Act> {
-    match &layer.weight {
+    match layer.weight.get().as_ref() {
         LinearWeight::Tensor(weight) => tensor::linear(&x.to_tensor()?, weight, layer, then),
         LinearWeight::Host(weight) => {
             let x = to_host(x, weight.precision())?;
-            let bias = host_values(layer.bias.as_ref())?;
+            let bias = now(&layer.bias);
+            let bias = host_values(bias.as_deref())?;
             Ok(on_host!(&x, x => host::linear(x, weight, bias, then, None)?))
         }
     }
@@ -286,11 +292,12 @@ pub fn linear_then(x: &Act, layer: &Linear, then: &Then<'_>) -> Result<Act> {
 /// # Errors
 /// `Compute` when shapes do not fit or the device fails.
 pub fn geglu(x: &Act, layer: &Linear) -> Result<Act> {
-    match &layer.weight {
+    match layer.weight.get().as_ref() {
         LinearWeight::Tensor(weight) => tensor::geglu(&x.to_tensor()?, weight, layer),
         LinearWeight::Host(weight) => {
             let x = to_host(x, weight.precision())?;
-            let bias = host_values(layer.bias.as_ref())?;
+            let bias = now(&layer.bias);
+            let bias = host_values(bias.as_deref())?;
             let then = Then::default();
             let gate = Some(Activation::Gelu);
             Ok(on_host!(&x, x => host::linear(x, weight, bias, &then, gate)?))
@@ -303,14 +310,16 @@ pub fn geglu(x: &Act, layer: &Linear) -> Result<Act> {
 /// # Errors
 /// `Compute` when shapes do not fit or the device fails.
 pub fn group_norm(x: &Act, norm: &GroupNorm, then: Option<Activation>) -> Result<Act> {
-    match &norm.scales {
-        Scales::Tensor { weight, bias } => {
+    let Scales { weight, bias, isa } = &norm.scales;
+    match (weight.get().as_ref(), bias.get().as_ref()) {
+        (Values::Tensor(weight), Values::Tensor(bias)) => {
             tensor::group_norm(&x.to_tensor()?, norm, [weight, bias], then)
         }
-        Scales::Host { weight, bias, isa } => {
+        (Values::Host(weight), Values::Host(bias)) => {
             let x = to_host(x, Precision::F32)?;
             Ok(on_host!(&x, x => host::group_norm(x, norm, [weight, bias], *isa, then)?))
         }
+        _ => Err(misfit("group norm")),
     }
 }
 
@@ -319,14 +328,16 @@ pub fn group_norm(x: &Act, norm: &GroupNorm, then: Option<Activation>) -> Result
 /// # Errors
 /// `Compute` when shapes do not fit or the device fails.
 pub fn layer_norm(x: &Act, norm: &LayerNorm) -> Result<Act> {
-    match &norm.scales {
-        Scales::Tensor { weight, bias } => {
+    let Scales { weight, bias, isa } = &norm.scales;
+    match (weight.get().as_ref(), bias.get().as_ref()) {
+        (Values::Tensor(weight), Values::Tensor(bias)) => {
             tensor::layer_norm(&x.to_tensor()?, [weight, bias], norm.epsilon)
         }
-        Scales::Host { weight, bias, isa } => {
+        (Values::Host(weight), Values::Host(bias)) => {
             let x = to_host(x, Precision::F32)?;
             Ok(on_host!(&x, x => host::layer_norm(x, [weight, bias], norm.epsilon, *isa)?))
         }
+        _ => Err(misfit("layer norm")),
     }
 }
 
@@ -399,6 +410,11 @@ pub fn map_from_tokens(x: &Act, (height, width): (usize, usize)) -> Result<Act> 
             Host { height, width, is_map: true, ..x.clone() }
         })),
     }
+}
+
+/// A layer's vector as it is now.
+fn now(values: &Option<Slot<Values>>) -> Option<Arc<Values>> {
+    values.as_ref().map(Slot::get)
 }
 
 /// A layer's vector on the host.
