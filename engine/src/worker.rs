@@ -1,6 +1,7 @@
 //! The thread `engine-worker`: runs jobs one after the other behind a panic fence, with the model it
 //! used last still in memory.
 
+mod add_ons;
 mod hashing;
 mod listener;
 
@@ -29,7 +30,8 @@ use crate::prompt::Reading;
 use crate::prompt::wildcards::WildcardFiles;
 use crate::queue::line::{Next, Waiting};
 use crate::raster::{Mask, Picture, decode_picture, mask_from_picture};
-use crate::recipe::{Outcome, Precision, Recipe, Record};
+use crate::recipe::{AddOnMade, Outcome, Precision, Recipe, Record};
+use add_ons::Shelf;
 use hashing::HashInBackground;
 use listener::JobListener;
 
@@ -43,6 +45,8 @@ struct Loaded {
     model: Box<dyn Model>,
     map: LinearMap,
     encodings: HashMap<(String, Reading), Conditioning>,
+    /// What it was brought to.
+    add_ons: Vec<AddOnMade>,
     /// Decoding time per picture pixel, in seconds, once known.
     decode_secs_per_px: Option<f64>,
 }
@@ -57,6 +61,7 @@ pub(crate) struct Worker {
     library: Option<Library>,
     probe: StageProbe,
     loaded: Option<Loaded>,
+    shelf: Shelf,
     /// What the current job is doing, for the panic fence.
     stage: Option<Stage>,
 }
@@ -77,6 +82,7 @@ impl Worker {
             library: None,
             probe,
             loaded: None,
+            shelf: Shelf::default(),
             stage: None,
         }
     }
@@ -203,7 +209,10 @@ impl Worker {
                 }
             }
             let began = Instant::now();
-            let (rendered, cut) = self.render(&recipe, job, [picture, count], &start, cancel)?;
+            let (add_ons, notes) = self.adapt(&mut recipe, (job, picture), cancel)?;
+            let (rendered, mut cut) =
+                self.render(&recipe, job, [picture, count], &start, cancel)?;
+            cut.splice(0..0, notes);
             if let Some(hash) = hash.take() {
                 let sha256 = hash.finish(&self.shared)?;
                 if pinned.as_ref().is_some_and(|pinned| *pinned != sha256) {
@@ -217,6 +226,7 @@ impl Worker {
                 elapsed_secs: began.elapsed().as_secs_f64(),
                 load_secs: if picture == 0 { load_secs } else { 0.0 },
                 warnings: warnings.iter().cloned().chain(cut).collect(),
+                add_ons,
                 ..self.outcome(&rendered)
             };
             self.save(
@@ -290,6 +300,7 @@ impl Worker {
             model,
             map,
             encodings: HashMap::new(),
+            add_ons: Vec::new(),
             decode_secs_per_px: None,
         });
         Ok(())

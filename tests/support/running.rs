@@ -10,8 +10,8 @@ use pentimento_engine::error::EngineError;
 use pentimento_engine::event::{Event, JobId};
 use pentimento_engine::raster::Picture;
 use pentimento_engine::recipe::{
-    Knobs, ModelRef, NoiseKind, PROMPT_REVISION, Precision, Prompting, RECIPE_VERSION, Recipe,
-    Record, SAMPLER_REVISION,
+    AddOns, Knobs, ModelRef, NoiseKind, PROMPT_REVISION, Precision, Prompting, RECIPE_VERSION,
+    Recipe, Record, SAMPLER_REVISION,
 };
 use tempfile::TempDir;
 
@@ -235,6 +235,7 @@ pub fn recipe(model: &str) -> Recipe {
         knobs: Knobs::default(),
         noise_source: NoiseKind::TorchCpu,
         precision: Precision::F32,
+        add_ons: AddOns::default(),
         start: None,
         sampler_revision: SAMPLER_REVISION,
         prompt_revision: PROMPT_REVISION,

@@ -10,8 +10,8 @@ use pentimento_engine::client::{Blob, Request, SaveTo};
 use pentimento_engine::error::EngineError;
 use pentimento_engine::raster::{Mask, Picture, load_mask, load_picture};
 use pentimento_engine::recipe::{
-    Inpaint, InpaintArea, Knobs, MaskedContent, ModelRef, NoiseKind, PROMPT_REVISION, Precision,
-    Prompting, RECIPE_VERSION, Recipe, SAMPLER_REVISION, Start,
+    AddOns, Inpaint, InpaintArea, Knobs, MaskedContent, ModelRef, NoiseKind, PROMPT_REVISION,
+    Precision, Prompting, RECIPE_VERSION, Recipe, SAMPLER_REVISION, Start,
 };
 
 use super::model_choice::{find, first, named, of_recipe};
@@ -44,6 +44,7 @@ pub(super) fn from_defaults(model: &ModelInfo) -> Recipe {
         knobs: Knobs::of_new_recipes(),
         noise_source: NoiseKind::default(),
         precision: Precision::default(),
+        add_ons: AddOns::default(),
         start: None,
         sampler_revision: SAMPLER_REVISION,
         prompt_revision: PROMPT_REVISION,

@@ -1,5 +1,6 @@
 //! Which models exist and what they are, from headers and config files alone.
 
+pub mod add_ons;
 mod beside;
 pub mod hash;
 pub mod matching;
@@ -10,6 +11,8 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+pub use add_ons::AddOnInfo;
+
 use crate::error::EngineError;
 
 /// A snapshot of what can be run.
@@ -17,6 +20,9 @@ use crate::error::EngineError;
 pub struct Catalog {
     /// Usable models: built-in ones first, then by name.
     pub models: Vec<ModelInfo>,
+    /// LoRA, their kin and embeddings, by name.
+    #[serde(default)]
+    pub add_ons: Vec<AddOnInfo>,
     /// Folders and files that look like models but cannot be used, with the reason.
     pub problems: Vec<ModelProblem>,
     /// Samplers, in menu order.

@@ -5,8 +5,9 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
+use super::add_ons;
 use super::beside::{self, Sidecar, SidecarDefaults};
-use super::{Catalog, Choice, Defaults, ModelInfo, ModelProblem, Storage, walk};
+use super::{AddOnInfo, Catalog, Choice, Defaults, ModelInfo, ModelProblem, Storage, walk};
 use crate::engine::EmbeddedModel;
 use crate::error::{EngineError, Result};
 use crate::families::model::ModelFacts;
@@ -34,8 +35,8 @@ pub struct Found {
 enum Seen {
     Model(Box<Found>),
     Problem(EngineError),
-    /// Something that belongs to models and is none.
-    AddOn,
+    /// Something that belongs to models and is none; told where it can be applied.
+    AddOn(Option<Box<AddOnInfo>>),
 }
 
 /// Looks through model folders, and remembers what it saw: only what changed is opened again.
@@ -86,7 +87,7 @@ impl Scanner {
                     path: path.clone(),
                     error: error.clone(),
                 }),
-                Seen::AddOn => {}
+                Seen::AddOn(info) => catalog.add_ons.extend(info.as_deref().cloned()),
             }
             self.seen.insert(path, (stamp, seen));
         }
@@ -113,7 +114,7 @@ pub fn inspect_path(path: &Path) -> Result<Found> {
     match look_at(path) {
         Seen::Model(found) => Ok(*found),
         Seen::Problem(error) => Err(error),
-        Seen::AddOn => Err(single::open(path)
+        Seen::AddOn(_) => Err(single::open(path)
             .err()
             .unwrap_or_else(|| EngineError::bad_file(path, "no model", "choose a whole model"))),
     }
@@ -133,11 +134,21 @@ fn look_at(path: &Path) -> Seen {
     };
     match found {
         Ok(found) => Seen::Model(Box::new(found)),
-        Err(EngineError::UnsupportedModel { found, .. }) if single::is_add_on(&found) => {
-            Seen::AddOn
+        Err(error) => match add_ons::inspect(path) {
+            Ok(info) => Seen::AddOn(Some(Box::new(info))),
+            Err(_) => no_model(path, error),
+        },
+    }
+}
+
+/// A file that is neither a model nor an add-on that can be applied.
+fn no_model(path: &Path, error: EngineError) -> Seen {
+    match error {
+        EngineError::UnsupportedModel { found, .. } if single::is_add_on(&found) => {
+            Seen::AddOn(None)
         }
-        Err(_) if !walk::is_meant_as_model(path) => Seen::AddOn,
-        Err(error) => Seen::Problem(error),
+        _ if !walk::is_meant_as_model(path) => Seen::AddOn(None),
+        error => Seen::Problem(error),
     }
 }
 

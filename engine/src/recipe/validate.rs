@@ -28,6 +28,10 @@ pub const S_SIGMA: RangeInclusive<f64> = 0.0..=100_000.0;
 pub const S_NOISE: RangeInclusive<f64> = 0.0..=2.0;
 /// Bend of the Karras and polyexponential schedules.
 pub const RHO: RangeInclusive<f64> = 0.1..=100.0;
+/// Weight of an add-on.
+pub const ADD_ON_WEIGHT: RangeInclusive<f64> = -100.0..=100.0;
+/// Add-ons of one recipe.
+pub const MAX_ADD_ONS: usize = 64;
 /// Gaussian blur of a mask, in pixels.
 pub const MASK_BLUR_PX: RangeInclusive<u32> = 0..=64;
 /// Surroundings of a masked area, in pixels.
@@ -82,6 +86,14 @@ impl Recipe {
         problems.choice("sampler", &self.sampler, SAMPLERS.iter().map(|s| s.id));
         problems.choice("schedule", &self.schedule, SCHEDULES.iter().map(|s| s.id));
         problems.knobs(&self.knobs, self.steps);
+        if self.add_ons.used.len() > MAX_ADD_ONS {
+            let count = self.add_ons.used.len();
+            problems.add("add_ons.used", format!("{count}; at most {MAX_ADD_ONS}"));
+        }
+        for add_on in &self.add_ons.used {
+            problems.range("add_ons.used.unet", add_on.unet, &ADD_ON_WEIGHT);
+            problems.range("add_ons.used.text", add_on.text, &ADD_ON_WEIGHT);
+        }
         if let Some(start) = &self.start {
             problems.start(start, self.steps);
         }

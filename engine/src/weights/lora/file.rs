@@ -222,6 +222,22 @@ impl AddOnFile {
         found.into_iter().collect()
     }
 
+    /// The models it was made for, by the width of the text that its cross-attentions read; empty where
+    /// it changes none.
+    pub fn base(&self) -> &'static str {
+        let widths = self.modules.iter().filter_map(|(name, module)| {
+            let name = name.replace('.', "_");
+            let reads = name.ends_with("attn2_to_k") || name.ends_with("attn2_to_v");
+            module.shape(Role::Down).filter(|_| reads)?.get(1).copied()
+        });
+        match widths.max() {
+            Some(768) => "Stable Diffusion 1.x",
+            Some(1024) => "Stable Diffusion 2.x",
+            Some(2048) => "Stable Diffusion XL",
+            _ => "",
+        }
+    }
+
     /// A message about a module.
     pub(super) fn bad(&self, module: &Module, why: impl std::fmt::Display) -> EngineError {
         let problem = format!("tensor “{}”: {why}", module.label());
