@@ -75,9 +75,9 @@ fn applied_and_taken_off_again_leaves_no_trace() {
         if same.prompt.matches("lora").count() == 2 {
             // Twice a quarter, up to rounding.
             let off = made
-                .pixels
+                .rgba
                 .iter()
-                .zip(&half.pixels)
+                .zip(half.rgba.iter())
                 .map(|(a, b)| a.abs_diff(*b));
             assert!(off.max().unwrap() <= 1);
         } else {
