@@ -5,7 +5,7 @@
 //! lower priority than the interface's.
 
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::thread::JoinHandle;
 
@@ -85,6 +85,8 @@ pub(crate) struct Shared {
     open_jobs: AtomicUsize,
     tokens: Mutex<Vec<(JobId, CancelToken)>>,
     catalog: RwLock<(Arc<Catalog>, Arc<Vec<Found>>)>,
+    /// Whether the model folders were looked through.
+    scanned: AtomicBool,
     /// What can be changed while the engine runs; the worker looks before each job.
     tuning: Mutex<Tuning>,
     /// What earlier runs showed.
@@ -167,7 +169,13 @@ impl Shared {
         }
         *self.catalog.write().unwrap_or_else(PoisonError::into_inner) =
             (Arc::new(catalog), Arc::new(found));
+        self.scanned.store(true, Ordering::Release);
         self.emit(Event::CatalogChanged);
+    }
+
+    /// Whether the catalogue holds what the model folders have.
+    pub(crate) fn is_scanned(&self) -> bool {
+        self.scanned.load(Ordering::Acquire)
     }
 
     /// Puts a model's hash into the catalogue, unless the model left it meanwhile.
@@ -246,6 +254,7 @@ impl Engine {
             open_jobs: AtomicUsize::new(0),
             tokens: Mutex::default(),
             catalog: RwLock::new((Arc::new(catalog), Arc::new(found))),
+            scanned: AtomicBool::new(false),
             tuning: Mutex::new(Tuning {
                 library_dir: config.library_dir.clone(),
                 threads: config.threads,

@@ -34,7 +34,8 @@ pub fn is_sha256_hex(text: &str) -> bool {
             .all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
 }
 
-fn to_hex(digest: &[u8]) -> String {
+/// Bytes as lower-case hex.
+pub(crate) fn to_hex(digest: &[u8]) -> String {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
     digest
         .iter()

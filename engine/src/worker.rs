@@ -1,6 +1,7 @@
 //! The thread `engine-worker`: runs jobs one after the other behind a panic fence, with the model it
 //! used last still in memory.
 
+mod add_ons;
 mod hashing;
 mod listener;
 mod stand_ins;
@@ -31,7 +32,8 @@ use crate::prompt::Reading;
 use crate::prompt::wildcards::WildcardFiles;
 use crate::queue::line::{Next, Waiting};
 use crate::raster::{Mask, Picture, decode_picture, mask_from_picture};
-use crate::recipe::{Outcome, Precision, Recipe, Record};
+use crate::recipe::{AddOnMade, Outcome, Precision, Recipe, Record};
+use add_ons::Shelf;
 use hashing::HashInBackground;
 use listener::JobListener;
 use stand_ins::{Around, StandIns};
@@ -47,6 +49,8 @@ struct Loaded {
     map: LinearMap,
     stand_ins: StandIns,
     encodings: HashMap<(String, Reading), Conditioning>,
+    /// What it was brought to.
+    add_ons: Vec<AddOnMade>,
     /// Decoding time per picture pixel, in seconds, once known.
     decode_secs_per_px: Option<f64>,
     /// That of previews.
@@ -63,6 +67,7 @@ pub(crate) struct Worker {
     library: Option<Library>,
     probe: StageProbe,
     loaded: Option<Loaded>,
+    shelf: Shelf,
     /// What the current job is doing, for the panic fence.
     stage: Option<Stage>,
 }
@@ -83,6 +88,7 @@ impl Worker {
             library: None,
             probe,
             loaded: None,
+            shelf: Shelf::default(),
             stage: None,
         }
     }
@@ -213,7 +219,10 @@ impl Worker {
             }
             forecast::reset_peak();
             let began = Instant::now();
-            let (rendered, cut) = self.render(&recipe, job, [picture, count], &start, cancel)?;
+            let (add_ons, notes) = self.adapt(&mut recipe, (job, picture), cancel)?;
+            let (rendered, mut cut) =
+                self.render(&recipe, job, [picture, count], &start, cancel)?;
+            cut.splice(0..0, notes);
             if let Some(hash) = hash.take() {
                 let sha256 = hash.finish(&self.shared)?;
                 if pinned.as_ref().is_some_and(|pinned| *pinned != sha256) {
@@ -229,6 +238,7 @@ impl Worker {
                 elapsed_secs: began.elapsed().as_secs_f64(),
                 load_secs: fresh_load,
                 warnings: warnings.iter().cloned().chain(cut).collect(),
+                add_ons,
                 ..self.outcome(&rendered)
             };
             self.save(
@@ -322,6 +332,7 @@ impl Worker {
             map,
             stand_ins: StandIns::default(),
             encodings: HashMap::new(),
+            add_ons: Vec::new(),
             decode_secs_per_px: None,
             preview_secs_per_px: None,
         });

@@ -7,6 +7,7 @@
     reason = "a test that cannot go on says so by panicking"
 )]
 
+mod add_ons;
 mod catalog;
 mod changes;
 mod determinism;

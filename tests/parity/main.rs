@@ -9,6 +9,7 @@
 
 mod k_diffusion;
 mod layouts;
+mod lora;
 mod network_options;
 mod networks;
 mod noise;

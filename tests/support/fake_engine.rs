@@ -4,7 +4,8 @@ use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use pentimento_engine::catalog::{Catalog, Choice, Defaults, ModelInfo, Storage};
+use pentimento_engine::catalog::add_ons::AddOnNotes;
+use pentimento_engine::catalog::{AddOnInfo, Catalog, Choice, Defaults, ModelInfo, Storage};
 use pentimento_engine::client::{EngineClient, Request, UnfinishedJob};
 use pentimento_engine::error::{EngineError, Result};
 use pentimento_engine::event::{Event, JobId, Preview, Stage, TokenCount};
@@ -12,7 +13,7 @@ use pentimento_engine::forecast::Forecast;
 use pentimento_engine::preview::PreviewMode;
 use pentimento_engine::prompt::inspect::{Inspection, PromptQuery};
 use pentimento_engine::raster::Picture;
-use pentimento_engine::recipe::{Outcome, Recipe, Record};
+use pentimento_engine::recipe::{AddOnKind, Outcome, Recipe, Record};
 
 /// A handle on the fake; clones share it. One clone goes into the studio, one stays with the test.
 #[derive(Clone, Default)]
@@ -232,6 +233,34 @@ pub fn gradient(width_px: u32, height_px: u32, tone: u8) -> Picture {
     Picture::new(width_px, height_px, pixels).expect("fits")
 }
 
+/// Three add-ons, one of them with everything that can be said about one.
+fn add_ons() -> Vec<AddOnInfo> {
+    let add_on = |kind, name: &str, base: &str, notes| AddOnInfo {
+        kind,
+        name: name.to_owned(),
+        alias: None,
+        path: format!("/loras/{name}.safetensors").into(),
+        size_bytes: 18 << 20,
+        algorithms: vec!["lora".to_owned()],
+        base: base.to_owned(),
+        hash: None,
+        notes,
+    };
+    let ink = AddOnNotes {
+        trigger_words: vec!["ink drawing".to_owned(), "cross hatching".to_owned()],
+        activation_text: "ink drawing".to_owned(),
+        preferred_weight: Some(0.75),
+        text: "Pen and ink.".to_owned(),
+        preview: None,
+    };
+    let plain = AddOnNotes::default;
+    vec![
+        add_on(AddOnKind::Lora, "ink", "Stable Diffusion 1.x", ink),
+        add_on(AddOnKind::Lora, "oil paint", "", plain()),
+        add_on(AddOnKind::Embedding, "bad-hands", "", plain()),
+    ]
+}
+
 /// Two models, three samplers, two schedules.
 pub fn catalog() -> Catalog {
     let model = |id: &str, name: &str, native_px: [u32; 2], tokens: u32| ModelInfo {
@@ -270,6 +299,7 @@ pub fn catalog() -> Catalog {
             model("starter", "Starter", [128, 128], 30),
             model("large", "Large model", [512, 512], 75),
         ],
+        add_ons: add_ons(),
         problems: Vec::new(),
         autoencoders: Vec::new(),
         samplers: vec![

@@ -37,6 +37,14 @@ impl Fixture {
             .unwrap_or_else(|error| panic!("{}: {error}", self.label))
     }
 
+    /// Names of all tensors, sorted.
+    pub fn names(&self) -> Vec<String> {
+        let parsed = self.parsed();
+        let mut names: Vec<String> = parsed.names().into_iter().map(str::to_owned).collect();
+        names.sort();
+        names
+    }
+
     /// Whether a tensor of that name was recorded.
     pub fn has(&self, name: &str) -> bool {
         self.parsed().tensor(name).is_ok()

@@ -11,7 +11,7 @@ use pentimento_engine::event::{Event, JobId};
 use pentimento_engine::preview::PreviewMode;
 use pentimento_engine::raster::Picture;
 use pentimento_engine::recipe::{
-    Knobs, ModelRef, NetworkOptions, NoiseKind, PROMPT_REVISION, Precision, Prompting,
+    AddOns, Knobs, ModelRef, NetworkOptions, NoiseKind, PROMPT_REVISION, Precision, Prompting,
     RECIPE_VERSION, Recipe, Record, SAMPLER_REVISION,
 };
 use tempfile::TempDir;
@@ -241,6 +241,7 @@ pub fn recipe(model: &str) -> Recipe {
         network: NetworkOptions::default(),
         noise_source: NoiseKind::TorchCpu,
         precision: Precision::F32,
+        add_ons: AddOns::default(),
         start: None,
         sampler_revision: SAMPLER_REVISION,
         prompt_revision: PROMPT_REVISION,

@@ -10,9 +10,9 @@ use pentimento_engine::client::{Blob, Request, SaveTo};
 use pentimento_engine::error::EngineError;
 use pentimento_engine::raster::{Mask, Picture, load_mask, load_picture};
 use pentimento_engine::recipe::{
-    FinalDecoder, Inpaint, InpaintArea, Knobs, MaskedContent, ModelRef, NetworkOptions, NoiseKind,
-    PROMPT_REVISION, Precision, Prompting, RECIPE_VERSION, Recipe, SAMPLER_REVISION, Start,
-    VaeChoice,
+    AddOns, FinalDecoder, Inpaint, InpaintArea, Knobs, MaskedContent, ModelRef, NetworkOptions,
+    NoiseKind, PROMPT_REVISION, Precision, Prompting, RECIPE_VERSION, Recipe, SAMPLER_REVISION,
+    Start, VaeChoice,
 };
 
 use super::model_choice::{find, first, named, of_recipe};
@@ -46,6 +46,7 @@ pub(super) fn from_defaults(model: &ModelInfo) -> Recipe {
         network: NetworkOptions::of_new_recipes(),
         noise_source: NoiseKind::default(),
         precision: Precision::default(),
+        add_ons: AddOns::default(),
         start: None,
         sampler_revision: SAMPLER_REVISION,
         prompt_revision: PROMPT_REVISION,

@@ -4,8 +4,8 @@ use pentimento_engine::catalog::{Catalog, ModelInfo};
 use pentimento_engine::prompt::Weighting;
 use pentimento_engine::prompt::inspect::PromptQuery;
 use pentimento_engine::recipe::{
-    InpaintArea, Knobs, MaskedContent, ModelRef, NetworkOptions, NoiseKind, PROMPT_REVISION,
-    Precision, Prompting, RECIPE_VERSION, Recipe, SAMPLER_REVISION,
+    AddOnUse, AddOns, InpaintArea, Knobs, MaskedContent, ModelRef, NetworkOptions, NoiseKind,
+    PROMPT_REVISION, Precision, Prompting, RECIPE_VERSION, Recipe, SAMPLER_REVISION,
 };
 use pentimento_engine::samplers::{self, Uses};
 use serde::{Deserialize, Serialize};
@@ -36,6 +36,8 @@ pub struct Draft {
     pub seed: Seed,
     /// Pictures a click, 1 to [`MAX_COUNT`].
     pub count: u32,
+    /// LoRA and other add-ons.
+    pub add_ons: AddOns,
     /// What to do with the picture on the canvas.
     pub start: StartDraft,
     /// Fields of a recalled recipe that this version does not know.
@@ -190,6 +192,8 @@ pub enum DraftEdit {
     Seed(Seed),
     /// Pictures a click.
     Count(u32),
+    /// The list of add-ons.
+    AddOns(Vec<AddOnUse>),
     /// Use of the canvas.
     Start(StartDraft),
     /// Every control from a recipe.
@@ -221,6 +225,7 @@ impl Draft {
             DraftEdit::Sampling(sampling) => self.sampling = sampling,
             DraftEdit::Seed(seed) => self.seed = seed,
             DraftEdit::Count(count) => self.count = count.clamp(1, MAX_COUNT),
+            DraftEdit::AddOns(used) => self.add_ons.used = used,
             DraftEdit::Start(start) => self.start = start,
             DraftEdit::Recall(recipe) => self.recall(*recipe),
         }
@@ -338,6 +343,7 @@ impl Draft {
             network: self.sampling.network.clone(),
             noise_source: self.sampling.noise_source,
             precision: self.sampling.precision,
+            add_ons: self.add_ons.clone(),
             start: None,
             sampler_revision: SAMPLER_REVISION,
             prompt_revision: PROMPT_REVISION,
@@ -367,6 +373,7 @@ impl Draft {
             noise_source: recipe.noise_source,
             precision: recipe.precision,
         };
+        self.add_ons = recipe.add_ons;
         self.seed.value = recipe.seed;
         self.seed.locked = true;
         self.unknown = recipe.unknown;

@@ -118,6 +118,6 @@ fn previews(model: &Path) -> Vec<PathBuf> {
 /// Every file beside a single file that the catalogue shows something of.
 pub(super) fn watched(model: &Path) -> Vec<PathBuf> {
     let mut paths = previews(model);
-    paths.extend(["json", "yaml"].map(|ending| model.with_extension(ending)));
+    paths.extend(["json", "yaml", "civitai.info"].map(|ending| model.with_extension(ending)));
     paths
 }

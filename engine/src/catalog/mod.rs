@@ -1,5 +1,6 @@
 //! Which models exist and what they are, from headers and config files alone.
 
+pub mod add_ons;
 mod beside;
 pub mod decoders;
 pub mod hash;
@@ -11,6 +12,8 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+pub use add_ons::AddOnInfo;
+
 use crate::error::EngineError;
 use crate::families::model::LatentFacts;
 use decoders::AutoencoderInfo;
@@ -20,6 +23,9 @@ use decoders::AutoencoderInfo;
 pub struct Catalog {
     /// Usable models: built-in ones first, then by name.
     pub models: Vec<ModelInfo>,
+    /// LoRA, their kin and embeddings, by name.
+    #[serde(default)]
+    pub add_ons: Vec<AddOnInfo>,
     /// Folders and files that look like models but cannot be used, with the reason.
     pub problems: Vec<ModelProblem>,
     /// Autoencoders in files of their own, by name.

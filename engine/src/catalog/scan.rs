@@ -5,9 +5,10 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
+use super::add_ons;
 use super::beside::{self, Sidecar, SidecarDefaults};
 use super::decoders::{self, AutoencoderInfo};
-use super::{Catalog, Choice, Defaults, ModelInfo, ModelProblem, Storage, walk};
+use super::{AddOnInfo, Catalog, Choice, Defaults, ModelInfo, ModelProblem, Storage, walk};
 use crate::engine::EmbeddedModel;
 use crate::error::{EngineError, Result};
 use crate::families::model::ModelFacts;
@@ -37,8 +38,8 @@ enum Seen {
     Problem(EngineError),
     /// An autoencoder alone.
     Autoencoder(Box<AutoencoderInfo>),
-    /// Something that belongs to models and is none.
-    AddOn,
+    /// Something that belongs to models and is none; told where it can be applied.
+    AddOn(Option<Box<AddOnInfo>>),
 }
 
 /// Looks through model folders, and remembers what it saw: only what changed is opened again.
@@ -90,7 +91,7 @@ impl Scanner {
                     error: error.clone(),
                 }),
                 Seen::Autoencoder(file) => catalog.add_autoencoder(file.as_ref().clone()),
-                Seen::AddOn => {}
+                Seen::AddOn(info) => catalog.add_ons.extend(info.as_deref().cloned()),
             }
             self.seen.insert(path, (stamp, seen));
         }
@@ -117,7 +118,7 @@ pub fn inspect_path(path: &Path) -> Result<Found> {
     match look_at(path) {
         Seen::Model(found) => Ok(*found),
         Seen::Problem(error) => Err(error),
-        Seen::Autoencoder(_) | Seen::AddOn => Err(single::open(path)
+        Seen::Autoencoder(_) | Seen::AddOn(_) => Err(single::open(path)
             .err()
             .unwrap_or_else(|| EngineError::bad_file(path, "no model", "choose a whole model"))),
     }
@@ -148,9 +149,14 @@ fn look_at_part(path: &Path, error: EngineError) -> Seen {
     {
         return Seen::Autoencoder(Box::new(file));
     }
+    if let Ok(info) = add_ons::inspect(path) {
+        return Seen::AddOn(Some(Box::new(info)));
+    }
     match error {
-        EngineError::UnsupportedModel { found, .. } if single::is_add_on(&found) => Seen::AddOn,
-        _ if !walk::is_meant_as_model(path) => Seen::AddOn,
+        EngineError::UnsupportedModel { found, .. } if single::is_add_on(&found) => {
+            Seen::AddOn(None)
+        }
+        _ if !walk::is_meant_as_model(path) => Seen::AddOn(None),
         error => Seen::Problem(error),
     }
 }

@@ -13,6 +13,8 @@ use crate::latent::{LatentSpace, Latents};
 use crate::nn::Act;
 use crate::prompt::Reading;
 use crate::schedules::NoiseTable;
+use crate::weights::lora::adapt::Adaptable;
+use crate::weights::lora::{Adapted, Adapter};
 
 /// What a model is, from its configuration files and headers.
 #[derive(Clone, Debug)]
@@ -104,6 +106,14 @@ pub trait Model: Send + Sync {
     }
     /// Pictures to latents and back.
     fn autoencoder(&self) -> &dyn Autoencoder;
+    /// Brings the networks to exactly these add-ons, and away from all others. What was encoded
+    /// before a change is of no use after it.
+    ///
+    /// # Errors
+    /// As [`Adaptable::bring_to`].
+    fn adapt(&mut self, add_ons: &[Adapter], cancel: &CancelToken) -> Result<Adapted>;
+    /// The places of its tensors, for those who want to see what add-ons make of them.
+    fn adaptable(&self) -> &Adaptable;
 }
 
 /// One network call.

@@ -9,6 +9,7 @@ use crate::error::Result;
 use crate::kernels::cpu::conv::Window;
 use crate::kernels::cpu::pack::PackedMatrix;
 use crate::kernels::cpu::{self, Isa, Precision};
+use crate::weights::slot::Slot;
 use crate::weights::{Scope, Stored, with_stored};
 
 /// Zero padding of a convolution in pixels: before (top, left) and after (bottom, right).
@@ -51,10 +52,13 @@ pub(super) enum Values {
 }
 
 impl Values {
-    fn load(scope: &Scope<'_>, name: &str, shape: &[usize]) -> Result<Self> {
-        Ok(match scope.compute() {
-            Compute::Tensors(_) => Self::Tensor(scope.tensor(name, shape)?),
-            Compute::Cpu { .. } => Self::Host(Arc::new(scope.stored(name, shape)?.into_f32())),
+    fn load(scope: &Scope<'_>, name: &str, len: usize) -> Result<Slot<Self>> {
+        let compute = scope.compute().clone();
+        scope.slot(name, &[&[len]], move |stored| {
+            Ok(match &compute {
+                Compute::Tensors(device) => Self::Tensor(stored.into_tensor(&[len], device)?),
+                Compute::Cpu { .. } => Self::Host(Arc::new(stored.into_f32())),
+            })
         })
     }
 }
@@ -62,8 +66,8 @@ impl Values {
 /// A 2-D convolution with square kernel.
 #[derive(Clone, Debug)]
 pub struct Conv2d {
-    pub(super) weight: ConvWeight,
-    pub(super) bias: Option<Values>,
+    pub(super) weight: Slot<ConvWeight>,
+    pub(super) bias: Option<Slot<Values>>,
     pub(super) stride: usize,
     pub(super) padding: Padding,
 }
@@ -81,7 +85,7 @@ impl Conv2d {
     /// # Errors
     /// As [`Scope::tensor`].
     pub fn load(scope: &Scope<'_>, channels: [usize; 2], kernel: usize) -> Result<Self> {
-        let bias = Some(Values::load(scope, "bias", &[channels[1]])?);
+        let bias = Some(Values::load(scope, "bias", channels[1])?);
         Ok(Self {
             bias,
             ..Self::load_without_bias(scope, channels, kernel)?
@@ -105,7 +109,7 @@ impl Conv2d {
     /// # Errors
     /// As [`Scope::tensor`].
     pub fn load_halving(scope: &Scope<'_>, channels: [usize; 2], padding: Padding) -> Result<Self> {
-        let bias = Some(Values::load(scope, "bias", &[channels[1]])?);
+        let bias = Some(Values::load(scope, "bias", channels[1])?);
         Ok(Self {
             bias,
             ..Self::load_halving_without_bias(scope, channels, padding)?
@@ -132,22 +136,24 @@ impl Conv2d {
         padding: Padding,
     ) -> Result<Self> {
         let shape = [to, from, kernel, kernel];
-        let weight = match scope.compute() {
-            Compute::Tensors(_) => ConvWeight::Tensor(scope.tensor("weight", &shape)?),
-            Compute::Cpu { isa, precision } => {
-                let Padding { before, after } = padding;
-                let window = Window {
-                    kernel: (kernel, kernel),
-                    stride,
-                    padding: [before, before, after, after],
-                    upsample: false,
-                };
-                let stored = scope.stored("weight", &shape)?;
-                ConvWeight::Host(Arc::new(with_stored!(&stored, values => {
-                    cpu::conv::Conv2d::new(*isa, *precision, values, (to, from), window)
-                })))
-            }
+        let Padding { before, after } = padding;
+        let window = Window {
+            kernel: (kernel, kernel),
+            stride,
+            padding: [before, before, after, after],
+            upsample: false,
         };
+        let compute = scope.compute().clone();
+        let weight = scope.slot("weight", &[&shape], move |stored| {
+            Ok(match &compute {
+                Compute::Tensors(device) => ConvWeight::Tensor(stored.into_tensor(&shape, device)?),
+                Compute::Cpu { isa, precision } => {
+                    ConvWeight::Host(Arc::new(with_stored!(&stored, values => {
+                        cpu::conv::Conv2d::new(*isa, *precision, values, (to, from), window)
+                    })))
+                }
+            })
+        })?;
         Ok(Self {
             weight,
             bias: None,
@@ -160,8 +166,8 @@ impl Conv2d {
 /// A fully connected layer.
 #[derive(Clone, Debug)]
 pub struct Linear {
-    pub(super) weight: LinearWeight,
-    pub(super) bias: Option<Values>,
+    pub(super) weight: Slot<LinearWeight>,
+    pub(super) bias: Option<Slot<Values>>,
 }
 
 #[derive(Clone, Debug)]
@@ -177,7 +183,7 @@ impl Linear {
     /// # Errors
     /// As [`Scope::tensor`].
     pub fn load(scope: &Scope<'_>, features: [usize; 2]) -> Result<Self> {
-        let bias = Some(Values::load(scope, "bias", &[features[1]])?);
+        let bias = Some(Values::load(scope, "bias", features[1])?);
         Ok(Self {
             bias,
             ..Self::load_without_bias(scope, features)?
@@ -197,7 +203,7 @@ impl Linear {
     /// # Errors
     /// As [`Scope::tensor`].
     pub fn load_gated(scope: &Scope<'_>, features: [usize; 2]) -> Result<Self> {
-        let bias = Some(Values::load(scope, "bias", &[features[1]])?);
+        let bias = Some(Values::load(scope, "bias", features[1])?);
         Ok(Self {
             bias,
             ..Self::load_packed(scope, features, true)?
@@ -206,51 +212,47 @@ impl Linear {
 
     fn load_packed(scope: &Scope<'_>, [from, to]: [usize; 2], gated: bool) -> Result<Self> {
         // A 1x1 convolution over tokens is the same layer under another shape.
-        let stored = scope.stored_in("weight", &[&[to, from], &[to, from, 1, 1]])?;
-        let weight = match scope.compute() {
-            Compute::Tensors(device) => {
-                LinearWeight::Tensor(stored.into_tensor(&[to, from], device)?)
-            }
-            Compute::Cpu { isa, precision } => {
-                LinearWeight::Host(Arc::new(with_stored!(&stored, values => {
-                    if gated {
-                        PackedMatrix::gated(*isa, *precision, values, to, from)
-                    } else {
-                        PackedMatrix::linear(*isa, *precision, values, to, from)
-                    }
-                })))
-            }
-        };
+        let shapes: [&[usize]; 2] = [&[to, from], &[to, from, 1, 1]];
+        let compute = scope.compute().clone();
+        let weight = scope.slot("weight", &shapes, move |stored| {
+            Ok(match &compute {
+                Compute::Tensors(device) => {
+                    LinearWeight::Tensor(stored.into_tensor(&[to, from], device)?)
+                }
+                Compute::Cpu { isa, precision } => {
+                    LinearWeight::Host(Arc::new(with_stored!(&stored, values => {
+                        if gated {
+                            PackedMatrix::gated(*isa, *precision, values, to, from)
+                        } else {
+                            PackedMatrix::linear(*isa, *precision, values, to, from)
+                        }
+                    })))
+                }
+            })
+        })?;
         Ok(Self { weight, bias: None })
     }
 }
 
 /// Factor and offset of each channel after a normalisation.
 #[derive(Clone, Debug)]
-pub(super) enum Scales {
-    Tensor {
-        weight: Tensor,
-        bias: Tensor,
-    },
-    Host {
-        weight: Arc<Vec<f32>>,
-        bias: Arc<Vec<f32>>,
-        isa: Isa,
-    },
+pub(super) struct Scales {
+    pub(super) weight: Slot<Values>,
+    pub(super) bias: Slot<Values>,
+    /// Of the host's kernels.
+    pub(super) isa: Isa,
 }
 
 impl Scales {
     fn load(scope: &Scope<'_>, channels: usize) -> Result<Self> {
-        Ok(match scope.compute() {
-            Compute::Tensors(_) => Self::Tensor {
-                weight: scope.tensor("weight", &[channels])?,
-                bias: scope.tensor("bias", &[channels])?,
-            },
-            Compute::Cpu { isa, .. } => Self::Host {
-                weight: Arc::new(scope.stored("weight", &[channels])?.into_f32()),
-                bias: Arc::new(scope.stored("bias", &[channels])?.into_f32()),
-                isa: *isa,
-            },
+        let isa = match scope.compute() {
+            Compute::Cpu { isa, .. } => *isa,
+            Compute::Tensors(_) => cpu::trusted_isa(),
+        };
+        Ok(Self {
+            weight: Values::load(scope, "weight", channels)?,
+            bias: Values::load(scope, "bias", channels)?,
+            isa,
         })
     }
 }

@@ -5,7 +5,7 @@
 //! it is and is read as words:
 //!
 //! - [`dynamic`] makes the choices of `{a|b}` and `__file__`, once for each picture;
-//! - [`comments`] takes out `# …`;
+//! - [`comments`] takes out `# …`, [`extra_networks`] the tags `<lora:…>`;
 //! - [`compose`] splits at `AND` into parts with weights of their own;
 //! - [`schedule`] reads step editing and alternation: which text counts at which step;
 //! - [`attention`] reads brackets: pieces of text with weights, and `BREAK`;
@@ -22,6 +22,7 @@ pub mod comments;
 pub mod compose;
 pub mod dynamic;
 pub mod encode;
+pub mod extra_networks;
 pub mod inspect;
 pub mod schedule;
 pub mod timeline;

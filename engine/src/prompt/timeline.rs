@@ -1,7 +1,7 @@
 //! The first half of reading: from the two prompts of a recipe to the texts that count at each step.
 
 use super::schedule::Schedule;
-use super::{PromptSyntax, comments, compose};
+use super::{PromptSyntax, comments, compose, extra_networks};
 
 /// What to draw and what to avoid, over the steps of a run.
 #[derive(Clone, Debug, PartialEq)]
@@ -30,7 +30,9 @@ pub fn parts(prompt: &str, syntax: PromptSyntax, steps: usize) -> Vec<(f64, Sche
     if syntax == PromptSyntax::Plain {
         return vec![(1.0, Schedule::constant(prompt.to_owned(), steps))];
     }
-    let parts = compose::parts(&comments::strip(prompt)).into_iter();
+    let words = comments::strip(prompt);
+    let (words, _tags) = extra_networks::take(&words);
+    let parts = compose::parts(&words).into_iter();
     parts
         .map(|part| (part.weight, Schedule::read(&part.text, steps)))
         .collect()

@@ -2,6 +2,7 @@
 //! while making it. One recipe is what a click makes, what the queue journals, what a file's
 //! metadata carries, what the command line reads and what the gallery searches.
 
+mod add_ons;
 pub mod dialects;
 mod exif;
 mod json;
@@ -20,6 +21,7 @@ pub(crate) use tests::record as sample_record;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+pub use add_ons::{AddOnKind, AddOnMade, AddOnUse, AddOns};
 pub use json::MAX_JSON_BYTES;
 pub use knobs::Knobs;
 pub(crate) use metadata::peek_png;
@@ -38,8 +40,9 @@ pub const RECIPE_VERSION: Version = Version { major: 1, minor: 1 };
 pub const SAMPLER_REVISION: u32 = 1;
 
 /// Revision of the prompt grammar. In revision 1 every character was text, and what did not fit into
-/// the model's context was cut: [`crate::prompt::PromptSyntax::Plain`].
-pub const PROMPT_REVISION: u32 = 2;
+/// the model's context was cut: [`crate::prompt::PromptSyntax::Plain`]. In revision 2 tags and names of
+/// add-ons were text.
+pub const PROMPT_REVISION: u32 = 3;
 
 /// `major.minor`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -94,6 +97,9 @@ pub struct Recipe {
     /// Arithmetic of the networks. `Auto` in a draft, resolved before the job starts.
     #[serde(default)]
     pub precision: Precision,
+    /// LoRA and other add-ons.
+    #[serde(default, skip_serializing_if = "AddOns::is_empty")]
+    pub add_ons: AddOns,
     /// Start picture of image-to-image and inpainting.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub start: Option<Start>,
@@ -251,6 +257,9 @@ pub struct Outcome {
     /// Things the user should know: a truncated prompt, an older sampler revision…
     #[serde(default)]
     pub warnings: Vec<String>,
+    /// Add-ons that took part.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub add_ons: Vec<AddOnMade>,
     /// Of an inpainting run: whether every pixel with painted mask 0 was compared with the opened
     /// picture and found equal.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -4,10 +4,13 @@ use serde::{Deserialize, Serialize};
 
 use super::{PROMPT_REVISION, Recipe};
 use crate::prompt::dynamic::{Wildcards, choose, is_dynamic};
+use crate::prompt::extra_networks::take;
 use crate::prompt::{PromptSyntax, Reading, Weighting, lone_words};
 
 /// Last revision whose only grammar was [`PromptSyntax::Plain`].
 const LAST_PLAIN_REVISION: u32 = 1;
+/// Last revision in which `<lora:…>` was text.
+const LAST_WITHOUT_TAGS: u32 = 2;
 
 /// How both prompts of a recipe are read.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -142,6 +145,10 @@ impl Recipe {
     pub(super) fn lift_plain_prompts(&mut self) {
         if self.prompt_revision <= LAST_PLAIN_REVISION {
             self.prompting = Prompting::plain();
+            self.prompt_revision = PROMPT_REVISION;
+        }
+        // What revision 2 read as text and revision 3 does not.
+        if self.prompt_revision == LAST_WITHOUT_TAGS && take(&self.prompt).1.is_empty() {
             self.prompt_revision = PROMPT_REVISION;
         }
     }

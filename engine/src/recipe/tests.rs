@@ -29,6 +29,7 @@ pub(super) fn recipe() -> Recipe {
         network: NetworkOptions::default(),
         noise_source: NoiseKind::TorchCpu,
         precision: Precision::F32,
+        add_ons: AddOns::default(),
         start: Some(Start {
             picture: "ab".repeat(32),
             strength: 0.75,

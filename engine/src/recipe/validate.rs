@@ -38,6 +38,10 @@ pub const EVERY: RangeInclusive<u32> = 1..=20;
 pub const BRANCH: RangeInclusive<u32> = 0..=63;
 /// Layers of a text encoder.
 pub const CLIP_SKIP: RangeInclusive<u32> = 1..=24;
+/// Weight of an add-on.
+pub const ADD_ON_WEIGHT: RangeInclusive<f64> = -100.0..=100.0;
+/// Add-ons of one recipe.
+pub const MAX_ADD_ONS: usize = 64;
 /// Gaussian blur of a mask, in pixels.
 pub const MASK_BLUR_PX: RangeInclusive<u32> = 0..=64;
 /// Surroundings of a masked area, in pixels.
@@ -95,6 +99,14 @@ impl Recipe {
         problems.network(&self.network);
         if let VaeChoice::File(wanted) = &self.network.vae {
             problems.0.extend(catalog.vae(wanted).err());
+        }
+        if self.add_ons.used.len() > MAX_ADD_ONS {
+            let count = self.add_ons.used.len();
+            problems.add("add_ons.used", format!("{count}; at most {MAX_ADD_ONS}"));
+        }
+        for add_on in &self.add_ons.used {
+            problems.range("add_ons.used.unet", add_on.unet, &ADD_ON_WEIGHT);
+            problems.range("add_ons.used.text", add_on.text, &ADD_ON_WEIGHT);
         }
         if let Some(start) = &self.start {
             problems.start(start, self.steps);

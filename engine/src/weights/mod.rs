@@ -5,9 +5,11 @@ pub mod element;
 pub mod files;
 pub mod format;
 pub mod gguf;
+pub mod lora;
 pub mod names;
 pub mod safetensors;
 pub mod single;
+pub mod slot;
 mod stored;
 
 use std::cell::RefCell;
@@ -23,6 +25,7 @@ use crate::nn::Compute;
 use element::Entry;
 use files::{ByteSource, ModelFiles};
 use single::SingleFile;
+use slot::{Slot, Slots};
 
 pub use stored::Stored;
 pub(crate) use stored::with_stored;
@@ -33,6 +36,7 @@ pub struct Weights {
     shards: Vec<ByteSource>,
     entries: BTreeMap<String, (usize, Entry)>,
     used: RefCell<BTreeSet<String>>,
+    slots: RefCell<Slots>,
     cancel: CancelToken,
 }
 
@@ -125,6 +129,7 @@ impl Weights {
                 .map(|(name, entry)| (name, (0, entry)))
                 .collect(),
             used: RefCell::default(),
+            slots: RefCell::default(),
             cancel: cancel.clone(),
         })
     }
@@ -156,6 +161,7 @@ impl Weights {
             shards,
             entries,
             used: RefCell::default(),
+            slots: RefCell::default(),
             cancel: cancel.clone(),
         })
     }
@@ -179,7 +185,12 @@ impl Weights {
             .collect()
     }
 
-    fn load(&self, name: &str, shape: &[usize]) -> Result<Stored> {
+    /// The places of the tensors that layers were loaded from so far.
+    pub fn slots(&self) -> Slots {
+        self.slots.borrow().clone()
+    }
+
+    pub(in crate::weights) fn load(&self, name: &str, shape: &[usize]) -> Result<Stored> {
         self.cancel.check()?;
         let Some((shard, entry)) = self.entries.get(name) else {
             return Err(EngineError::bad_file(
@@ -249,16 +260,33 @@ impl Scope<'_> {
     /// As [`Self::stored`]; the first shape is the one named.
     pub fn stored_in(&self, name: &str, shapes: &[&[usize]]) -> Result<Stored> {
         let full = format!("{}{name}", self.prefix);
-        let stored = self
-            .weights
-            .entries
-            .get(&full)
-            .map(|(_, entry)| entry.shape.as_slice());
-        let shape = shapes
-            .iter()
-            .find(|shape| stored == Some(**shape))
-            .unwrap_or(&shapes[0]);
-        self.weights.load(&full, shape)
+        self.weights.load(&full, self.stored_shape(&full, shapes))
+    }
+
+    fn stored_shape<'s>(&self, full: &str, shapes: &[&'s [usize]]) -> &'s [usize] {
+        let stored = self.weights.entries.get(full);
+        let stored = stored.map(|(_, entry)| entry.shape.as_slice());
+        let fits = shapes.iter().find(|shape| stored == Some(**shape));
+        fits.unwrap_or(&shapes[0])
+    }
+
+    /// A tensor stored in any of these shapes, in the form that `make` gives it, in a place that can
+    /// be filled again.
+    ///
+    /// # Errors
+    /// As [`Self::stored_in`], and those of `make`.
+    pub fn slot<T: Send + Sync + 'static>(
+        &self,
+        name: &str,
+        shapes: &[&[usize]],
+        make: impl Fn(Stored) -> Result<T> + Send + Sync + 'static,
+    ) -> Result<Slot<T>> {
+        let full = format!("{}{name}", self.prefix);
+        let shape = self.stored_shape(&full, shapes);
+        let slot = Slot::fill(self.weights.load(&full, shape)?, make)?;
+        let mut slots = self.weights.slots.borrow_mut();
+        slots.register(full, shape.to_vec(), &slot);
+        Ok(slot)
     }
 
     /// A tensor as f32 on the device, of exactly that shape.

@@ -29,6 +29,9 @@ use crate::prompt::tokenizer::Tokenizer;
 use crate::schedules::{NoiseTable, PipelineRules};
 use crate::weights::Weights;
 use crate::weights::files::ModelFiles;
+use crate::weights::lora::adapt::Adaptable;
+use crate::weights::lora::{Adapted, Adapter, Part};
+use crate::weights::slot::Slots;
 use autoencoder::AutoencoderConfig;
 use blocks::Context;
 use text::{TextConfig, TextEncoder};
@@ -181,16 +184,25 @@ fn load(files: &ModelFiles, compute: &Compute, cancel: &CancelToken) -> Result<B
             ));
         }
     };
+    let mut places = Vec::new();
+    let mut note_places = |folder: &str, slots: Slots| {
+        places.push(Part {
+            folder: folder.to_owned(),
+            slots,
+        });
+    };
     let text = {
         let weights = Weights::open(files, "text_encoder", cancel)?;
         let text = TextEncoder::load(parts.text, &weights.root(compute))?;
         note_unused("text_encoder", weights.unused());
+        note_places("text_encoder", weights.slots());
         text
     };
     let unet = {
         let weights = Weights::open(files, "unet", cancel)?;
         let unet = Unet::load(parts.unet, &weights.root(compute))?;
         note_unused("unet", weights.unused());
+        note_places("unet", weights.slots());
         unet
     };
     let (autoencoder, unused) = parts.autoencoder.load(files, compute, cancel)?;
@@ -203,6 +215,7 @@ fn load(files: &ModelFiles, compute: &Compute, cancel: &CancelToken) -> Result<B
         facts: parts.facts,
         warnings,
         contexts: Mutex::default(),
+        adaptable: Adaptable::new(files.clone(), places),
     }))
 }
 
@@ -217,6 +230,8 @@ struct StableDiffusion {
     /// Prompts as the UNet has read them, by their tokens, oldest first: a run asks for the same ones
     /// at each step.
     contexts: Mutex<Vec<(Vec<Act>, Arc<Context>)>>,
+    /// What add-ons change.
+    adaptable: Adaptable,
 }
 
 /// Text tokens whose readings are kept, the newest in any case: prompts may alternate from step to
@@ -330,6 +345,20 @@ impl Model for StableDiffusion {
 
     fn autoencoder(&self) -> &dyn Autoencoder {
         self.autoencoder.as_ref()
+    }
+
+    fn adapt(&mut self, add_ons: &[Adapter], cancel: &CancelToken) -> Result<Adapted> {
+        let adapted = self.adaptable.bring_to(add_ons, cancel);
+        if !matches!(&adapted, Ok(adapted) if !adapted.has_changed()) {
+            // What the network has read of the prompts would outlive its weights.
+            let contexts = self.contexts.get_mut();
+            contexts.unwrap_or_else(PoisonError::into_inner).clear();
+        }
+        adapted
+    }
+
+    fn adaptable(&self) -> &Adaptable {
+        &self.adaptable
     }
 }
 

@@ -6,6 +6,8 @@
 mod host;
 mod tensor;
 
+use std::sync::Arc;
+
 use half::bf16;
 
 use super::act::{Host, Repr};
@@ -14,6 +16,7 @@ use super::memory::Kept;
 use super::{Act, Conv2d, Embedding, GroupNorm, LayerNorm, Linear};
 use crate::error::{EngineError, Result};
 use crate::kernels::cpu::Precision;
+use crate::weights::slot::Slot;
 
 /// Pointwise functions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -235,13 +238,13 @@ pub fn conv2d(x: &Act, conv: &Conv2d) -> Result<Act> {
 /// # Errors
 /// `Compute` when shapes do not fit or the device fails.
 pub fn conv2d_then(x: &Act, conv: &Conv2d, then: &Then<'_>) -> Result<Act> {
-    match &conv.weight {
+    match conv.weight.get().as_ref() {
         ConvWeight::Tensor(weight) => tensor::conv2d(&x.to_tensor()?, weight, conv, then),
         ConvWeight::Host(weight) => {
             let x = to_host(x, weight.weight().precision())?;
-            let bias = host_values(conv.bias.as_ref())?;
+            let bias = now(&conv.bias);
             let around = host::Around {
-                bias,
+                bias: host_values(bias.as_deref())?,
                 ..host::Around::default()
             };
             Ok(on_host!(&x, x => host::conv2d(x, weight, around, then, None)?))
@@ -256,20 +259,11 @@ pub fn conv2d_then(x: &Act, conv: &Conv2d, then: &Then<'_>) -> Result<Act> {
 /// `Compute` when shapes do not fit or the device fails.
 pub fn norm_conv2d(
     x: &Act,
-    (norm, function): (&GroupNorm, Activation),
+    norm: (&GroupNorm, Activation),
     conv: &Conv2d,
     then: &Then<'_>,
 ) -> Result<Act> {
-    let ConvWeight::Host(weight) = &conv.weight else {
-        return conv2d_then(&group_norm(x, norm, Some(function))?, conv, then);
-    };
-    let x = to_host(x, weight.weight().precision())?;
-    let around = host::Around {
-        norm: Some(host_norm(norm, Some(function))?),
-        bias: host_values(conv.bias.as_ref())?,
-        ..host::Around::default()
-    };
-    Ok(on_host!(&x, x => host::conv2d(x, weight, around, then, None)?))
+    normed(x, norm, conv, then, None)
 }
 
 /// As [`norm_conv2d`], added to `residual`, whose memory becomes the result's where nothing else
@@ -279,23 +273,37 @@ pub fn norm_conv2d(
 /// `Compute` when shapes do not fit or the device fails.
 pub fn norm_conv2d_onto(
     x: &Act,
-    (norm, function): (&GroupNorm, Activation),
+    norm: (&GroupNorm, Activation),
     conv: &Conv2d,
     residual: Act,
 ) -> Result<Act> {
-    let ConvWeight::Host(weight) = &conv.weight else {
-        return norm_conv2d(x, (norm, function), conv, &Then::add(&residual));
+    normed(x, norm, conv, &Then::default(), Some(residual))
+}
+
+fn normed(
+    x: &Act,
+    (norm, function): (&GroupNorm, Activation),
+    conv: &Conv2d,
+    then: &Then<'_>,
+    onto: Option<Act>,
+) -> Result<Act> {
+    let weight = conv.weight.get();
+    let ConvWeight::Host(weight) = weight.as_ref() else {
+        let x = group_norm(x, norm, Some(function))?;
+        let onto = onto.as_ref().map(Then::add);
+        return conv2d_then(&x, conv, onto.as_ref().unwrap_or(then));
     };
     let x = to_host(x, weight.weight().precision())?;
+    let bias = now(&conv.bias);
+    let scales = [norm.scales.weight.get(), norm.scales.bias.get()];
     let around = host::Around {
-        norm: Some(host_norm(norm, Some(function))?),
-        bias: host_values(conv.bias.as_ref())?,
+        norm: Some(host_norm(norm, &scales, Some(function))?),
+        bias: host_values(bias.as_deref())?,
         ..host::Around::default()
     };
-    let then = Then::default();
     Ok(on_host!(&x, x => {
-        let onto = Same::take(residual)?;
-        host::conv2d(x, weight, around, &then, Some(onto))?
+        let onto = onto.map(Same::take).transpose()?;
+        host::conv2d(x, weight, around, then, onto)?
     }))
 }
 
@@ -304,7 +312,7 @@ pub fn norm_conv2d_onto(
 /// # Errors
 /// `Compute` when shapes do not fit or the device fails.
 pub fn upsample_conv2d(x: &Act, size: (usize, usize), conv: &Conv2d) -> Result<Act> {
-    match &conv.weight {
+    match conv.weight.get().as_ref() {
         ConvWeight::Tensor(weight) => {
             let grown = named(
                 "upsampling",
@@ -314,9 +322,9 @@ pub fn upsample_conv2d(x: &Act, size: (usize, usize), conv: &Conv2d) -> Result<A
         }
         ConvWeight::Host(weight) => {
             let x = to_host(x, weight.weight().precision())?;
-            let bias = host_values(conv.bias.as_ref())?;
+            let bias = now(&conv.bias);
             let around = host::Around {
-                bias,
+                bias: host_values(bias.as_deref())?,
                 grow: Some(size),
                 ..host::Around::default()
             };
@@ -338,7 +346,7 @@ pub fn linear(x: &Act, layer: &Linear) -> Result<Act> {
 /// # Errors
 /// `Compute` when the device fails.
 pub fn in_precision_of(x: &Act, layer: &Linear) -> Result<Act> {
-    Ok(match &layer.weight {
+    Ok(match layer.weight.get().as_ref() {
         LinearWeight::Tensor(_) => x.clone(),
         LinearWeight::Host(weight) => Act(match weight.precision() {
             Precision::F32 => Repr::F32(Same::same(x)?),
@@ -352,11 +360,12 @@ pub fn in_precision_of(x: &Act, layer: &Linear) -> Result<Act> {
 /// # Errors
 /// `Compute` when shapes do not fit or the device fails.
 pub fn linear_then(x: &Act, layer: &Linear, then: &Then<'_>) -> Result<Act> {
-    match &layer.weight {
+    match layer.weight.get().as_ref() {
         LinearWeight::Tensor(weight) => tensor::linear(&x.to_tensor()?, weight, layer, then),
         LinearWeight::Host(weight) => {
             let x = to_host(x, weight.precision())?;
-            let bias = host_values(layer.bias.as_ref())?;
+            let bias = now(&layer.bias);
+            let bias = host_values(bias.as_deref())?;
             Ok(on_host!(&x, x => host::linear(x, weight, bias, then, None)?))
         }
     }
@@ -368,11 +377,12 @@ pub fn linear_then(x: &Act, layer: &Linear, then: &Then<'_>) -> Result<Act> {
 /// # Errors
 /// `Compute` when shapes do not fit or the device fails.
 pub fn geglu(x: &Act, layer: &Linear) -> Result<Act> {
-    match &layer.weight {
+    match layer.weight.get().as_ref() {
         LinearWeight::Tensor(weight) => tensor::geglu(&x.to_tensor()?, weight, layer),
         LinearWeight::Host(weight) => {
             let x = to_host(x, weight.precision())?;
-            let bias = host_values(layer.bias.as_ref())?;
+            let bias = now(&layer.bias);
+            let bias = host_values(bias.as_deref())?;
             let then = Then::default();
             let gate = Some(Activation::Gelu);
             Ok(on_host!(&x, x => host::linear(x, weight, bias, &then, gate)?))
@@ -385,16 +395,13 @@ pub fn geglu(x: &Act, layer: &Linear) -> Result<Act> {
 /// # Errors
 /// `Compute` when shapes do not fit or the device fails.
 pub fn group_norm(x: &Act, norm: &GroupNorm, then: Option<Activation>) -> Result<Act> {
-    match &norm.scales {
-        Scales::Tensor { weight, bias } => {
-            tensor::group_norm(&x.to_tensor()?, norm, [weight, bias], then)
-        }
-        Scales::Host { .. } => {
-            let x = to_host(x, Precision::F32)?;
-            let norm = host_norm(norm, then)?;
-            Ok(on_host!(&x, x => host::group_norm(x, norm)?))
-        }
+    let scales = [norm.scales.weight.get(), norm.scales.bias.get()];
+    if let [Values::Tensor(weight), Values::Tensor(bias)] = scales.each_ref().map(Arc::as_ref) {
+        return tensor::group_norm(&x.to_tensor()?, norm, [weight, bias], then);
     }
+    let x = to_host(x, Precision::F32)?;
+    let norm = host_norm(norm, &scales, then)?;
+    Ok(on_host!(&x, x => host::group_norm(x, norm)?))
 }
 
 /// Layer normalisation of tokens.
@@ -402,14 +409,16 @@ pub fn group_norm(x: &Act, norm: &GroupNorm, then: Option<Activation>) -> Result
 /// # Errors
 /// `Compute` when shapes do not fit or the device fails.
 pub fn layer_norm(x: &Act, norm: &LayerNorm) -> Result<Act> {
-    match &norm.scales {
-        Scales::Tensor { weight, bias } => {
+    let Scales { weight, bias, isa } = &norm.scales;
+    match (weight.get().as_ref(), bias.get().as_ref()) {
+        (Values::Tensor(weight), Values::Tensor(bias)) => {
             tensor::layer_norm(&x.to_tensor()?, [weight, bias], norm.epsilon)
         }
-        Scales::Host { weight, bias, isa } => {
+        (Values::Host(weight), Values::Host(bias)) => {
             let x = to_host(x, Precision::F32)?;
             Ok(on_host!(&x, x => host::layer_norm(x, [weight, bias], norm.epsilon, *isa)?))
         }
+        _ => Err(misfit("layer norm")),
     }
 }
 
@@ -484,6 +493,11 @@ pub fn map_from_tokens(x: &Act, (height, width): (usize, usize)) -> Result<Act> 
     }
 }
 
+/// A layer's vector as it is now.
+fn now(values: &Option<Slot<Values>>) -> Option<Arc<Values>> {
+    values.as_ref().map(Slot::get)
+}
+
 /// A layer's vector on the host.
 fn host_values(values: Option<&Values>) -> Result<Option<&[f32]>> {
     match values {
@@ -493,15 +507,19 @@ fn host_values(values: Option<&Values>) -> Result<Option<&[f32]>> {
     }
 }
 
-/// A norm's layer on the host.
-fn host_norm(norm: &GroupNorm, then: Option<Activation>) -> Result<host::NormOf<'_>> {
-    match &norm.scales {
-        Scales::Host { weight, bias, isa } => Ok(host::NormOf {
+/// A norm's layer on the host, with its weight and bias as they are now.
+fn host_norm<'a>(
+    norm: &'a GroupNorm,
+    scales: &'a [Arc<Values>; 2],
+    then: Option<Activation>,
+) -> Result<host::NormOf<'a>> {
+    match scales.each_ref().map(Arc::as_ref) {
+        [Values::Host(weight), Values::Host(bias)] => Ok(host::NormOf {
             norm,
             scales: [weight, bias],
-            isa: *isa,
+            isa: norm.scales.isa,
             then,
         }),
-        Scales::Tensor { .. } => Err(misfit("group norm")),
+        _ => Err(misfit("group norm")),
     }
 }

@@ -96,7 +96,7 @@ pub(super) fn conv2d(x: &Tensor, weight: &Tensor, conv: &Conv2d, then: &Then<'_>
             )
         };
         let y = x.contiguous()?.conv2d(weight, padding, conv.stride, 1, 1)?;
-        match bias_of(conv.bias.as_ref()) {
+        match bias_of(super::now(&conv.bias).as_deref()) {
             Some(bias) => y.broadcast_add(&bias.reshape((1, (), 1, 1))?),
             None => Ok(y),
         }
@@ -107,7 +107,7 @@ pub(super) fn conv2d(x: &Tensor, weight: &Tensor, conv: &Conv2d, then: &Then<'_>
 fn product(x: &Tensor, weight: &Tensor, layer: &Linear) -> candle_core::Result<Tensor> {
     let (b, n, c) = x.dims3()?;
     let y = x.reshape((b * n, c))?.matmul(&weight.t()?)?;
-    let y = match bias_of(layer.bias.as_ref()) {
+    let y = match bias_of(super::now(&layer.bias).as_deref()) {
         Some(bias) => y.broadcast_add(bias)?,
         None => y,
     };

@@ -14,7 +14,7 @@ pub(super) const SPEC: DialectSpec = DialectSpec {
         Some(Foreign { recipe, notes })
     },
 };
-use super::{a1111_knobs, a1111_network};
+use super::{a1111_add_ons, a1111_knobs, a1111_network};
 
 /// Our sampler id, A1111's name (of the last two: Forge's), and the schedule that A1111 takes when it
 /// is left to choose; `model` for those that step through timesteps of their own.
@@ -95,6 +95,7 @@ const SILENT: &[&str] = &[
 pub fn write(record: &Record) -> String {
     let recipe = &record.recipe;
     let mut text = recipe.prompt.trim().to_owned();
+    text.push_str(&a1111_add_ons::tags(recipe));
     let negative = recipe.negative_prompt.trim();
     if !negative.is_empty() {
         text.push_str(&format!("\n{NEGATIVE} {negative}"));
@@ -149,6 +150,7 @@ pub fn write(record: &Record) -> String {
             pairs.push(("Masked content", (*name).to_owned()));
         }
     }
+    pairs.extend(a1111_add_ons::hashes(record));
     pairs.extend(emphasis(recipe).map(|name| ("Emphasis", name.to_owned())));
     if let Some(template) = &recipe.prompting.template {
         pairs.push(("Template", template.prompt.clone()));
@@ -158,7 +160,10 @@ pub fn write(record: &Record) -> String {
     pairs.push(("Version", format!("{PROGRAM} {build}").trim().to_owned()));
     let line: Vec<String> = pairs
         .into_iter()
-        .map(|(key, value)| format!("{key}: {}", quoted(value)))
+        .map(|(key, value)| match key {
+            a1111_add_ons::HASHES => format!("{key}: {value}"),
+            _ => format!("{key}: {}", quoted(value)),
+        })
         .collect();
     text.push('\n');
     text.push_str(&line.join(", "));
@@ -227,9 +232,7 @@ pub fn read(text: &str, size_px: [u32; 2]) -> Option<(Recipe, Vec<String>)> {
         }
     }
     a1111_network::read(&mut recipe, &pairs, &mut notes);
-    if recipe.prompt.contains("<lora:") {
-        notes.push("<lora:…>: add-ons in the prompt are not applied".to_owned());
-    }
+    a1111_add_ons::read(&mut recipe, &pairs);
     Some((recipe, notes))
 }
 
@@ -419,7 +422,7 @@ fn pairs(line: &str) -> Vec<(String, String)> {
             continue;
         };
         let value = value.trim_start();
-        if let Some((text, after)) = quoted_value(value) {
+        if let Some((text, after)) = object_value(value).or_else(|| quoted_value(value)) {
             found.push((key.to_owned(), text));
             rest = after;
         } else {
@@ -442,6 +445,15 @@ fn key(text: &str) -> Option<(&str, &str)> {
         .take(LONGEST_KEY + 1)
         .find(|(_, letter)| !(is_word(*letter) || matches!(letter, ' ' | '-' | '/')))?;
     (end.1 == ':' && end.0 >= 2).then(|| (&text[..end.0], &text[end.0 + 1..]))
+}
+
+/// A JSON object as it is written: the object and what follows the comma behind it.
+fn object_value(value: &str) -> Option<(String, &str)> {
+    value.strip_prefix('{')?;
+    let mut objects = serde_json::Deserializer::from_str(value).into_iter::<serde_json::Value>();
+    objects.next()?.ok()?;
+    let (object, after) = value.split_at(objects.byte_offset());
+    Some((object.to_owned(), after.strip_prefix(',').unwrap_or(after)))
 }
 
 /// A JSON string that is followed by a comma or the end: its text and what follows the comma.

@@ -2,6 +2,7 @@
 //! names of its texts first, then by how they begin.
 
 pub mod a1111;
+mod a1111_add_ons;
 mod a1111_knobs;
 mod a1111_network;
 mod comfyui;
@@ -16,8 +17,8 @@ use serde_json::{Map, Value};
 
 use super::metadata::{Dialect, Texts};
 use super::{
-    FinalDecoder, Knobs, MAX_JSON_BYTES, ModelRef, NetworkOptions, NoiseKind, PROMPT_REVISION,
-    Precision, Prompting, RECIPE_VERSION, Recipe, SAMPLER_REVISION,
+    AddOns, FinalDecoder, Knobs, MAX_JSON_BYTES, ModelRef, NetworkOptions, NoiseKind,
+    PROMPT_REVISION, Precision, Prompting, RECIPE_VERSION, Recipe, SAMPLER_REVISION,
 };
 use crate::prompt::Weighting;
 
@@ -87,6 +88,7 @@ fn blank(size_px: [u32; 2]) -> Recipe {
         network: NetworkOptions::default(),
         noise_source: NoiseKind::TorchCpu,
         precision: Precision::Auto,
+        add_ons: AddOns::default(),
         start: None,
         sampler_revision: SAMPLER_REVISION,
         prompt_revision: PROMPT_REVISION,

@@ -13,6 +13,7 @@ use std::collections::BTreeMap;
 
 use super::element::Entry;
 pub use text::TextKind;
+pub(crate) use unet::ldm_modules;
 
 /// Tensors by name.
 pub type Entries = BTreeMap<String, Entry>;

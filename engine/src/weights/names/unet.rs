@@ -1,7 +1,7 @@
 //! LDM's UNet (`openaimodel.UNetModel`) to diffusers' `UNet2DConditionModel`. LDM numbers blocks from
 //! one end to the other; levels show in where the down- and upsampling convolutions lie.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Entries, replace_start, split_after};
 
@@ -30,6 +30,119 @@ const RESNET: &[(&str, &str)] = &[
 
 /// A downsampling convolution.
 const DOWNSAMPLE: &[(&str, &str)] = &[("op", "conv")];
+
+/// LDM's names of the modules of a network that has these under diffusers' names: the other way round,
+/// for what was trained on LDM's network.
+pub(crate) fn ldm_modules<'a>(modules: &BTreeSet<&'a str>) -> Vec<(String, &'a str)> {
+    let places = ldm_places(modules);
+    let back = |name: &str, table: &[(&str, &str)]| {
+        let turned: Vec<_> = table.iter().map(|(ldm, ours)| (*ours, *ldm)).collect();
+        replace_start(name, &turned)
+    };
+    let rename = |module: &str| {
+        let placed = places.iter().find_map(|(prefix, place, table)| {
+            let part = module.strip_prefix(prefix)?.strip_prefix('.')?;
+            let part = match table {
+                Some(table) => back(part, table)?,
+                None => part.to_owned(),
+            };
+            Some(format!("{place}.{part}"))
+        });
+        placed.or_else(|| back(module, FIXED))
+    };
+    let modules = modules.iter();
+    modules
+        .filter_map(|module| Some((rename(module)?, *module)))
+        .collect()
+}
+
+/// Diffusers' prefixes with LDM's, and how parts below are renamed if they are.
+fn ldm_places(modules: &BTreeSet<&str>) -> Vec<LdmPlace> {
+    let has = |place: &str| {
+        let below = format!("{place}.");
+        let next = modules.range(below.as_str()..).next();
+        next.is_some_and(|module| module.starts_with(&below))
+    };
+    let mut places: Vec<LdmPlace> = vec![
+        (
+            "mid_block.resnets.0".into(),
+            "middle_block.0".into(),
+            Some(RESNET),
+        ),
+        (
+            "mid_block.attentions.0".into(),
+            "middle_block.1".into(),
+            None,
+        ),
+        (
+            "mid_block.resnets.1".into(),
+            "middle_block.2".into(),
+            Some(RESNET),
+        ),
+    ];
+    let mut number = 1;
+    for block in (0..)
+        .map(|level| format!("down_blocks.{level}"))
+        .take_while(|at| has(at))
+    {
+        for layer in (0..).take_while(|layer| has(&format!("{block}.resnets.{layer}"))) {
+            let at = format!("input_blocks.{number}");
+            places.push((
+                format!("{block}.resnets.{layer}"),
+                format!("{at}.0"),
+                Some(RESNET),
+            ));
+            places.push((
+                format!("{block}.attentions.{layer}"),
+                format!("{at}.1"),
+                None,
+            ));
+            number += 1;
+        }
+        let down = format!("{block}.downsamplers.0");
+        if has(&down) {
+            places.push((down, format!("input_blocks.{number}.0"), Some(DOWNSAMPLE)));
+            number += 1;
+        }
+    }
+    let mut number = 0;
+    for block in (0..)
+        .map(|level| format!("up_blocks.{level}"))
+        .take_while(|at| has(at))
+    {
+        let layers = (0..).take_while(|layer| has(&format!("{block}.resnets.{layer}")));
+        for layer in layers {
+            let at = format!("output_blocks.{number}");
+            places.push((
+                format!("{block}.resnets.{layer}"),
+                format!("{at}.0"),
+                Some(RESNET),
+            ));
+            places.push((
+                format!("{block}.attentions.{layer}"),
+                format!("{at}.1"),
+                None,
+            ));
+            number += 1;
+        }
+        // Behind the level's last blocks.
+        let inner = if has(&format!("{block}.attentions.0")) {
+            2
+        } else {
+            1
+        };
+        let at = format!("output_blocks.{}.{inner}", number - 1);
+        places.push((format!("{block}.upsamplers.0"), at, None));
+    }
+    places
+}
+
+/// Diffusers' prefix, LDM's, and how parts below are renamed if they are.
+type LdmPlace = (
+    String,
+    String,
+    Option<&'static [(&'static str, &'static str)]>,
+);
 
 /// What a numbered place becomes: diffusers' prefix, and how its parts are renamed if they are.
 type Places = BTreeMap<String, (String, Option<&'static [(&'static str, &'static str)]>)>;

@@ -1,0 +1,246 @@
+//! Add-ons among the files: LoRA and their kin, textual inversions. What they are is told from headers,
+//! what they are for from what their makers wrote into them or beside them.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use super::{Catalog, beside};
+use crate::error::Result;
+use crate::recipe::AddOnKind;
+use crate::weights::files::ByteSource;
+use crate::weights::lora::AddOnFile;
+
+/// Trigger words listed of one add-on.
+const WORDS_LIMIT: usize = 24;
+/// Largest sidecar that is read.
+const LIMIT_BYTES: u64 = 1 << 20;
+
+/// One add-on.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct AddOnInfo {
+    /// What it is.
+    pub kind: AddOnKind,
+    /// File name without ending: what prompts call it.
+    pub name: String,
+    /// Another name that its maker gave it.
+    pub alias: Option<String>,
+    /// The file.
+    pub path: PathBuf,
+    /// Bytes.
+    pub size_bytes: u64,
+    /// How it is made: `lora`, `loha`, `lokr`, `full`, `ia3`, `dora`; empty for embeddings.
+    pub algorithms: Vec<String>,
+    /// Models that it was made for, for people; empty where nothing tells.
+    pub base: String,
+    /// As A1111 hashes it, where the file says it.
+    pub hash: Option<String>,
+    /// What its owner noted beside it.
+    pub notes: AddOnNotes,
+}
+
+/// What people wrote about an add-on.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct AddOnNotes {
+    /// Words that call up what it learned, the most frequent in its training first.
+    pub trigger_words: Vec<String>,
+    /// What its owner puts into the prompt with it.
+    pub activation_text: String,
+    /// The weight that its owner prefers.
+    pub preferred_weight: Option<f64>,
+    /// Anything else.
+    pub text: String,
+    /// A picture of what it does.
+    pub preview: Option<PathBuf>,
+}
+
+impl Catalog {
+    /// The add-on that a name means: by file name, else by alias where that is unique; capital and
+    /// small letters differ, as in A1111. `pinned`: the first digits of its hash; they find a file
+    /// that was renamed, and choose between files of one name.
+    pub fn add_on(&self, kind: AddOnKind, name: &str, pinned: Option<&str>) -> Option<&AddOnInfo> {
+        let all = || self.add_ons.iter().filter(|add_on| add_on.kind == kind);
+        let is_pinned = |add_on: &&AddOnInfo| {
+            let hash = add_on.hash.as_deref();
+            pinned.is_some_and(|digits| hash.is_some_and(|hash| hash.starts_with(digits)))
+        };
+        let named = || all().filter(|add_on| add_on.name == name);
+        let aliased = || all().filter(|add_on| add_on.alias.as_deref() == Some(name));
+        let by_name = named().find(is_pinned).or_else(|| named().next());
+        let only_alias = || aliased().next().filter(|_| aliased().count() == 1);
+        by_name
+            .or_else(|| aliased().find(is_pinned))
+            .or_else(only_alias)
+            .or_else(|| all().find(is_pinned))
+    }
+}
+
+/// What an add-on's file is.
+///
+/// # Errors
+/// Those of [`AddOnFile::open`] when it is none.
+pub(super) fn inspect(path: &Path) -> Result<AddOnInfo> {
+    let file = AddOnFile::open(path)?;
+    let name = path.file_stem().unwrap_or_default().to_string_lossy();
+    let metadata = &file.metadata;
+    let said = |key: &str| metadata.get(key).filter(|text| !text.is_empty());
+    let alias = said("ss_output_name").filter(|alias| alias.as_str() != name);
+    let hash = said("sshs_model_hash").filter(|hash| hash.len() == 64);
+    Ok(AddOnInfo {
+        kind: AddOnKind::Lora,
+        alias: alias.cloned(),
+        size_bytes: ByteSource::open(path)?.len(),
+        algorithms: file.algorithms().into_iter().map(str::to_owned).collect(),
+        base: base(metadata).unwrap_or_else(|| file.base().to_owned()),
+        hash: hash.map(|hash| hash.to_ascii_lowercase()),
+        notes: notes(path, metadata),
+        path: path.to_owned(),
+        name: name.into_owned(),
+    })
+}
+
+/// The model it was trained on, by its trainer's words.
+fn base(metadata: &BTreeMap<String, String>) -> Option<String> {
+    let version = metadata
+        .get("ss_base_model_version")
+        .or_else(|| metadata.get("modelspec.architecture"))?;
+    let known = [
+        ("sd_v1", "Stable Diffusion 1.x"),
+        ("stable-diffusion-v1", "Stable Diffusion 1.x"),
+        ("sd_v2", "Stable Diffusion 2.x"),
+        ("stable-diffusion-v2", "Stable Diffusion 2.x"),
+        ("sdxl", "Stable Diffusion XL"),
+        ("stable-diffusion-xl", "Stable Diffusion XL"),
+    ];
+    let known = known.iter().find(|(word, _)| version.starts_with(word));
+    Some(known.map_or_else(|| version.clone(), |(_, label)| (*label).to_owned()))
+}
+
+/// What lies in it and beside it: training tags, A1111's `NAME.json`, Civitai's `NAME.civitai.info`.
+fn notes(path: &Path, metadata: &BTreeMap<String, String>) -> AddOnNotes {
+    let own = sidecar(&path.with_extension("json"));
+    let civitai = sidecar(&path.with_extension("civitai.info"));
+    let text = |fields: &Map<String, Value>, key: &str| {
+        let text = fields.get(key).and_then(Value::as_str);
+        text.unwrap_or_default().trim().to_owned()
+    };
+    let trained = civitai.get("trainedWords").and_then(Value::as_array);
+    let mut trigger_words: Vec<String> = trained
+        .into_iter()
+        .flatten()
+        .filter_map(|word| Some(word.as_str()?.trim().to_owned()))
+        .filter(|word| !word.is_empty())
+        .collect();
+    let tags = metadata.get("ss_tag_frequency");
+    for word in tags.map_or_else(Vec::new, |tags| frequent(tags)) {
+        if !trigger_words.contains(&word) {
+            trigger_words.push(word);
+        }
+    }
+    trigger_words.truncate(WORDS_LIMIT);
+    let described = [text(&own, "description"), text(&own, "notes")];
+    let described: Vec<String> = described
+        .into_iter()
+        .filter(|part| !part.is_empty())
+        .collect();
+    let preferred = own.get("preferred weight").and_then(Value::as_f64);
+    AddOnNotes {
+        trigger_words,
+        activation_text: text(&own, "activation text"),
+        // A1111 writes 0 for none.
+        preferred_weight: preferred.filter(|weight| weight.is_finite() && *weight != 0.0),
+        text: described.join("\n"),
+        preview: beside::preview(path),
+    }
+}
+
+fn sidecar(path: &Path) -> Map<String, Value> {
+    let read = || {
+        let bytes = ByteSource::open(path).ok()?.read_all(LIMIT_BYTES).ok()?;
+        serde_json::from_slice(&bytes).ok()
+    };
+    read().unwrap_or_default()
+}
+
+/// The tags of a training's captions, over all its folders, the most frequent first.
+fn frequent(tags: &str) -> Vec<String> {
+    let folders: Map<String, Value> = serde_json::from_str(tags).unwrap_or_default();
+    let mut counts: BTreeMap<&str, u64> = BTreeMap::new();
+    for (tag, count) in folders.values().filter_map(Value::as_object).flatten() {
+        *counts.entry(tag.trim()).or_default() += count.as_u64().unwrap_or(0);
+    }
+    let mut words: Vec<_> = counts
+        .into_iter()
+        .filter(|(tag, _)| !tag.is_empty())
+        .collect();
+    words.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+    words
+        .into_iter()
+        .take(WORDS_LIMIT)
+        .map(|(tag, _)| tag.to_owned())
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn add_on(name: &str, alias: Option<&str>, hash: Option<&str>) -> AddOnInfo {
+        AddOnInfo {
+            kind: AddOnKind::Lora,
+            name: name.to_owned(),
+            alias: alias.map(str::to_owned),
+            path: PathBuf::from(format!("/loras/{name}-{hash:?}.safetensors")),
+            size_bytes: 0,
+            algorithms: Vec::new(),
+            base: String::new(),
+            hash: hash.map(str::to_owned),
+            notes: AddOnNotes::default(),
+        }
+    }
+
+    #[test]
+    fn names_before_aliases_and_hashes_for_what_was_renamed() {
+        let catalog = Catalog {
+            add_ons: vec![
+                add_on("ink", None, Some("aaaaaaaaaa")),
+                add_on("ink", None, Some("bbbbbbbbbb")),
+                add_on("oil", Some("paint"), None),
+                add_on("x", Some("twice"), None),
+                add_on("y", Some("twice"), Some("cccccccccc")),
+            ],
+            ..Catalog::default()
+        };
+        let found = |name: &str, pinned: Option<&str>| {
+            let add_on = catalog.add_on(AddOnKind::Lora, name, pinned)?;
+            Some((add_on.name.as_str(), add_on.hash.as_deref()))
+        };
+        assert_eq!(found("ink", None), Some(("ink", Some("aaaaaaaaaa"))));
+        assert_eq!(
+            found("ink", Some("bbbbbbbb")),
+            Some(("ink", Some("bbbbbbbbbb")))
+        );
+        assert_eq!(found("paint", None), Some(("oil", None)));
+        assert_eq!(found("Ink", None), None, "letters' case counts");
+        assert_eq!(found("twice", None), None, "which of the two?");
+        assert_eq!(
+            found("twice", Some("cccccccc")),
+            Some(("y", Some("cccccccccc")))
+        );
+        assert_eq!(
+            found("gone", Some("cccccccc")),
+            Some(("y", Some("cccccccccc")))
+        );
+        assert!(catalog.add_on(AddOnKind::Embedding, "ink", None).is_none());
+    }
+
+    #[test]
+    fn the_most_frequent_tags_come_first() {
+        let tags = r#"{"3_a": {"red apple": 3, " ink ": 2}, "1_b": {"ink": 9, "": 4}}"#;
+        assert_eq!(frequent(tags), ["ink", "red apple"]);
+        assert!(frequent("{broken").is_empty());
+    }
+}

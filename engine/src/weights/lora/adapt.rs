@@ -1,0 +1,281 @@
+//! Brings a loaded model to a set of add-ons. Only tensors whose add-ons differ from what they were
+//! last computed with are touched: read from the model's file, changed in f32, packed again.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use super::algorithm::{self, Place};
+use super::file::{AddOnFile, Module, Role};
+use super::naming::{Names, Part};
+use crate::cancel::CancelToken;
+use crate::error::{EngineError, Result};
+use crate::weights::files::ModelFiles;
+use crate::weights::{Stored, Weights};
+
+/// How strongly an add-on counts; 0 is not at all, 1 as it was trained. May be negative.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Strengths {
+    /// In the denoising network.
+    pub unet: f64,
+    /// In the text encoders.
+    pub text: f64,
+}
+
+/// An add-on to be applied.
+#[derive(Clone, Debug)]
+pub struct Adapter {
+    /// Its file.
+    pub file: Arc<AddOnFile>,
+    /// Tells one content from another: its SHA-256.
+    pub identity: String,
+    /// How strongly.
+    pub strengths: Strengths,
+}
+
+/// What came of bringing a model to a set.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Adapted {
+    /// Whether any tensor of the text encoders was changed.
+    pub text_changed: bool,
+    /// Whether any tensor of the denoising network was changed.
+    pub unet_changed: bool,
+    /// What the user should know: modules without a layer.
+    pub notes: Vec<String>,
+}
+
+impl Adapted {
+    /// Whether any tensor was changed.
+    pub fn has_changed(&self) -> bool {
+        self.text_changed || self.unet_changed
+    }
+}
+
+/// The parts of a loaded model whose tensors can be changed, and what they were changed by.
+#[derive(Debug)]
+pub struct Adaptable {
+    files: ModelFiles,
+    parts: Vec<Part>,
+    /// By part and tensor, what its place holds beyond the file's own numbers.
+    applied: BTreeMap<(usize, String), Vec<Mark>>,
+}
+
+/// Of an add-on in a tensor: its identity and strength.
+type Mark = (String, u64);
+
+/// What a tensor is to be computed from.
+#[derive(Default)]
+struct Mix<'a> {
+    marks: Vec<Mark>,
+    changes: Vec<Change<'a>>,
+}
+
+struct Change<'a> {
+    file: &'a AddOnFile,
+    module: &'a Module,
+    name: &'a str,
+    strength: f64,
+}
+
+impl Adaptable {
+    /// `parts`: places of a model's tensors, as they were loaded from `files`.
+    pub fn new(files: ModelFiles, parts: Vec<Part>) -> Self {
+        Self {
+            files,
+            parts,
+            applied: BTreeMap::new(),
+        }
+    }
+
+    /// Brings the model to exactly these add-ons, applied in this order. After an error some tensors
+    /// may be at the new set and some at the old one; the next call knows which.
+    ///
+    /// # Errors
+    /// `BadFile` that names the add-on, its tensor and what does not fit, before anything is changed;
+    /// `Cancelled`, `Io` or `Compute` meanwhile.
+    pub fn bring_to(&mut self, set: &[Adapter], cancel: &CancelToken) -> Result<Adapted> {
+        let mut adapted = Adapted::default();
+        if set.is_empty() && self.applied.is_empty() {
+            return Ok(adapted);
+        }
+        let parts = self.parts.clone();
+        let names = Names::of(&parts);
+        let wanted = plan(set, &parts, &names, &mut adapted.notes)?;
+        let nothing = Mix::default();
+        let touched: BTreeSet<_> = wanted.keys().chain(self.applied.keys()).cloned().collect();
+        let mut open: Option<(usize, Weights)> = None;
+        for key in touched {
+            let mix = wanted.get(&key).unwrap_or(&nothing);
+            let before = self.applied.get(&key).map_or(&[][..], Vec::as_slice);
+            if mix.marks == before {
+                continue;
+            }
+            let (index, tensor) = &key;
+            let part = &parts[*index];
+            let weights = match &mut open {
+                Some((at, weights)) if at == index => weights,
+                other => {
+                    let weights = Weights::open(&self.files, &part.folder, cancel)?;
+                    &mut other.insert((*index, weights)).1
+                }
+            };
+            let stored = changed(weights, part, tensor, mix)?;
+            part.slots.refill(tensor, stored)?;
+            if mix.marks.is_empty() {
+                self.applied.remove(&key);
+            } else {
+                self.applied.insert(key.clone(), mix.marks.clone());
+            }
+            if part.is_text() {
+                adapted.text_changed = true;
+            } else {
+                adapted.unet_changed = true;
+            }
+        }
+        Ok(adapted)
+    }
+
+    /// The numbers that a tensor of a part (by folder) has with these add-ons, in f32; `None` when
+    /// the part has no such tensor.
+    ///
+    /// # Errors
+    /// As [`Self::bring_to`].
+    pub fn merged(
+        &self,
+        folder: &str,
+        tensor: &str,
+        set: &[Adapter],
+        cancel: &CancelToken,
+    ) -> Result<Option<Vec<f32>>> {
+        let index = self.parts.iter().position(|part| part.folder == folder);
+        let Some(index) = index.filter(|index| self.parts[*index].slots.shape(tensor).is_some())
+        else {
+            return Ok(None);
+        };
+        let names = Names::of(&self.parts);
+        let wanted = plan(set, &self.parts, &names, &mut Vec::new())?;
+        let nothing = Mix::default();
+        let mix = wanted.get(&(index, tensor.to_owned())).unwrap_or(&nothing);
+        let weights = Weights::open(&self.files, folder, cancel)?;
+        let stored = changed(&weights, &self.parts[index], tensor, mix)?;
+        Ok(Some(stored.into_f32()))
+    }
+}
+
+/// What each tensor is to be computed from. All shapes are checked here.
+fn plan<'a>(
+    set: &'a [Adapter],
+    parts: &[Part],
+    names: &'a Names,
+    notes: &mut Vec<String>,
+) -> Result<BTreeMap<(usize, String), Mix<'a>>> {
+    let mut wanted: BTreeMap<(usize, String), Mix<'a>> = BTreeMap::new();
+    for adapter in set {
+        let file = adapter.file.as_ref();
+        let mut lost = Vec::new();
+        for (name, module) in &file.modules {
+            let Some((index, own)) = names.find(name) else {
+                lost.push(name);
+                continue;
+            };
+            let part = &parts[index];
+            let strength = if part.is_text() {
+                adapter.strengths.text
+            } else {
+                adapter.strengths.unet
+            };
+            let bias = format!("{own}.bias");
+            let weight = format!("{own}.weight");
+            let shapes = [weight.as_str(), bias.as_str()].map(|name| part.slots.shape(name));
+            let Some(shape) = shapes[0].or(shapes[1]) else {
+                lost.push(name);
+                continue;
+            };
+            algorithm::check(file, module, shape)?;
+            let mut add = |tensor: String| {
+                let mix = wanted.entry((index, tensor)).or_default();
+                let mark = (adapter.identity.clone(), strength.to_bits());
+                mix.marks.push(mark);
+                mix.changes.push(Change {
+                    file,
+                    module,
+                    name: own,
+                    strength,
+                });
+            };
+            if strength == 0.0 {
+                continue;
+            }
+            if algorithm::changes_weight(module) && shapes[0].is_some() {
+                add(weight);
+            }
+            if module.has(Role::DiffBias) && shapes[1].is_some() {
+                add(bias);
+            }
+        }
+        notes.extend(
+            file.notes
+                .iter()
+                .map(|note| format!("{}: {note}", name_of(file))),
+        );
+        tell_lost(file, &lost, notes)?;
+    }
+    Ok(wanted)
+}
+
+fn name_of(file: &AddOnFile) -> String {
+    let name = file.path().file_stem().unwrap_or_default();
+    name.to_string_lossy().into_owned()
+}
+
+/// Modules without a layer: some are normal (a text encoder that this model lacks), all are not.
+fn tell_lost(file: &AddOnFile, lost: &[&String], notes: &mut Vec<String>) -> Result<()> {
+    let Some(first) = lost.first() else {
+        return Ok(());
+    };
+    let (count, all) = (lost.len(), file.modules.len());
+    if count == all {
+        return Err(EngineError::bad_file(
+            file.path(),
+            format!("made for another kind of model: this one has no layer “{first}”"),
+            "choose an add-on that was made for this model's family",
+        ));
+    }
+    notes.push(format!(
+        "{}: {count} of {all} modules have no layer in this model, the first is “{first}”",
+        name_of(file)
+    ));
+    Ok(())
+}
+
+/// A tensor as its mix wants it; without changes in the very type and bits of the file.
+fn changed(weights: &Weights, part: &Part, tensor: &str, mix: &Mix<'_>) -> Result<Stored> {
+    let shape = part.slots.shape(tensor).unwrap_or_default();
+    let stored = weights.load(tensor, shape)?;
+    if mix.changes.is_empty() {
+        return Ok(stored);
+    }
+    let mut values = stored.into_f32();
+    for change in &mix.changes {
+        let Change {
+            file,
+            module,
+            name,
+            strength,
+        } = *change;
+        if tensor.ends_with(".bias") {
+            algorithm::apply_bias(file, module, strength, &mut values)?;
+        } else {
+            let place = Place {
+                folder: &part.folder,
+                module: name,
+                shape,
+            };
+            algorithm::apply(file, module, place, strength, &mut values)?;
+        }
+        if !values.iter().all(|value| value.is_finite()) {
+            let why = format!("at strength {strength} it gives numbers that are not finite");
+            return Err(file.bad(module, why));
+        }
+    }
+    Ok(Stored::F32(values))
+}
