@@ -102,6 +102,7 @@ fn outputs(model: &dyn Model, x: &Recorded) -> [Vec<f32>; 2] {
         timestep: 500.0,
         conditions: &[&condition],
         guidance: None,
+        deep: None,
     };
     let y = model.predict(&input, &cancel).unwrap().remove(0);
     let numbers = |tensor: &candle_core::Tensor| tensor.flatten_all().unwrap().to_vec1().unwrap();

@@ -25,7 +25,7 @@ fn advanced() -> TestStudio {
 fn change(studio: &mut TestStudio, change: impl FnOnce(&mut Sampling)) {
     let mut sampling = studio.window.state().studio().draft.sampling.clone();
     change(&mut sampling);
-    let command = DraftEdit::Sampling(sampling);
+    let command = DraftEdit::Sampling(Box::new(sampling));
     studio.window.state_mut().send(command);
     studio.run();
 }
