@@ -132,6 +132,18 @@ model-problems = { $count ->
     [one] One model cannot be used
    *[other] { $count } models cannot be used
 }
+add-ons = LoRA
+add-ons-add = Add a LoRA
+add-ons-search = Search by name or word
+add-ons-none = No LoRA is here yet. Those in the model folders show up by themselves.
+add-ons-no-match = None has this in its name or words.
+add-on-weight = Weight
+add-on-text-weight = In the text
+add-on-weight-tip = How strongly it counts: 0 is off, 1 as it was trained, below 0 the opposite
+add-on-remove = Remove { $name }
+add-on-insert = Put into the prompt
+add-on-missing = “{ $name }” is not in the model folders: it is left out.
+embedding = Embedding
 size = Size
 width = Width
 height = Height

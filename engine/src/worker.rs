@@ -47,6 +47,8 @@ struct Loaded {
     encodings: HashMap<(String, Reading), Conditioning>,
     /// What it was brought to.
     add_ons: Vec<AddOnMade>,
+    /// Words that it learned, with their files' hashes, and those that did not fit.
+    words: Option<(Vec<(String, String)>, Vec<String>)>,
     /// Decoding time per picture pixel, in seconds, once known.
     decode_secs_per_px: Option<f64>,
 }
@@ -301,6 +303,7 @@ impl Worker {
             map,
             encodings: HashMap::new(),
             add_ons: Vec::new(),
+            words: None,
             decode_secs_per_px: None,
         });
         Ok(())

@@ -1,6 +1,8 @@
 //! What every family gives: a loaded model behind one trait, and facts that can be read from its
 //! headers alone.
 
+use std::sync::Arc;
+
 use candle_core::Tensor;
 
 use crate::cancel::CancelToken;
@@ -9,6 +11,7 @@ use crate::latent::Latents;
 use crate::nn::Act;
 use crate::prompt::Reading;
 use crate::schedules::NoiseTable;
+use crate::weights::embedding::EmbeddingFile;
 use crate::weights::lora::adapt::Adaptable;
 use crate::weights::lora::{Adapted, Adapter};
 
@@ -32,6 +35,15 @@ pub struct ModelFacts {
     pub context: usize,
     /// Noise levels, prediction type, sampling rules.
     pub noise: NoiseTable,
+}
+
+/// A learned word.
+#[derive(Clone, Debug)]
+pub struct Word {
+    /// What prompts call it.
+    pub name: String,
+    /// Where its vectors lie.
+    pub file: Arc<EmbeddingFile>,
 }
 
 /// An encoded text.
@@ -67,6 +79,18 @@ pub trait Model: Send + Sync {
     /// # Errors
     /// `Cancelled`, or `Compute` when the device fails.
     fn predict(&self, input: &NetworkInput<'_>, cancel: &CancelToken) -> Result<Vec<Latents>>;
+    /// Takes words into the vocabulary, in the place of all learned before; those that are not here any
+    /// more are text again. Returns the names of those that were made for other text encoders. What was
+    /// encoded before is of no use after it.
+    ///
+    /// # Errors
+    /// `BadFile` or `Io` when a word's file cannot be read.
+    fn teach(&mut self, words: &[Word]) -> Result<Vec<String>>;
+    /// Names of the learned words that a text holds, each once.
+    ///
+    /// # Errors
+    /// `Compute` when the tokenizer library fails.
+    fn words_in(&self, text: &str) -> Result<Vec<String>>;
     /// Pictures to latents and back.
     fn autoencoder(&self) -> &dyn Autoencoder;
     /// Brings the networks to exactly these add-ons, and away from all others. What was encoded

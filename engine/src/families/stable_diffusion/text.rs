@@ -159,6 +159,11 @@ impl TextEncoder {
         &self.config
     }
 
+    /// Adds rows to the token table, in the place of those added before: [`Embedding::learn`].
+    pub fn learn(&mut self, rows: Vec<f32>) {
+        self.tokens.learn(rows);
+    }
+
     /// Token ids (at most `context`) to hidden states (1, N, channels).
     ///
     /// # Errors
