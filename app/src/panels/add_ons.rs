@@ -28,16 +28,14 @@ enum Deed {
 /// Draws the section.
 pub(super) fn add_ons_ui(ui: &mut Ui, cx: &mut PanelCx<'_>) {
     let studio = cx.studio;
-    let mut deed = None;
+    let (mut picked, mut deed) = (None, None);
     widgets::section_ui(
         ui,
         t("add-ons"),
         |ui| {
             let label = t("add-ons-add");
             let button = widgets::icon_button_ui(ui, icons::ICON_ADD.outlined(), label, true);
-            if let Some(name) = list_ui(ui, &button, studio) {
-                deed = Some(added(studio, name));
-            }
+            picked = list_ui(ui, &button, studio);
         },
         |ui| {
             let used = &studio.draft.add_ons.used;
@@ -51,7 +49,7 @@ pub(super) fn add_ons_ui(ui: &mut Ui, cx: &mut PanelCx<'_>) {
             unknown_ui(ui, studio);
         },
     );
-    match deed {
+    match picked.map(|name| added(studio, name)).or(deed) {
         Some(Deed::Use(used)) => cx.commands.send(DraftEdit::AddOns(used)),
         Some(Deed::Insert(words)) => {
             let prompt = &studio.draft.prompt;

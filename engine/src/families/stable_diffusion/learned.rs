@@ -27,7 +27,7 @@ pub(super) fn teach(readers: &mut [Reader<'_>], words: &[Word]) -> Result<Vec<St
         .collect();
     for word in words {
         match word.file.read_for(&encoders)? {
-            Some(vectors) => fitting.push((&word.name, vectors)),
+            Some(vectors) => fitting.push((word.name.as_str(), vectors)),
             None => misfits.push(word.name.clone()),
         }
     }
