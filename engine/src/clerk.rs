@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 
+use crate::catalog::AddOnInfo;
 use crate::catalog::hash::{HashCache, hash_file, hash_model};
 use crate::catalog::scan::{Found, Scanner};
 use crate::engine::{EmbeddedModel, EngineConfig, Shared};
@@ -14,6 +15,7 @@ use crate::families;
 use crate::prompt::inspect::{PromptQuery, inspect};
 use crate::prompt::tokenizer::Tokenizer;
 use crate::prompt::wildcards::WildcardFiles;
+use crate::recipe::AddOnKind;
 
 /// Shortest time between two looks at the model folders.
 const PAUSE: Duration = Duration::from_secs(3);
@@ -136,9 +138,16 @@ impl Clerk {
                 .and_then(read)
                 .map(|tokenizer| (model.clone(), tokenizer));
         }
-        let Some((_, tokenizer)) = &self.tokenizer else {
+        let Some((_, tokenizer)) = &mut self.tokenizer else {
             return;
         };
+        let words = learnable(&self.shared, prompts);
+        let named = words
+            .iter()
+            .map(|(name, vectors)| (name.as_str(), *vectors));
+        if tokenizer.learn(named).is_err() {
+            return;
+        }
         // Looked through only where they are named: this runs while the artist types.
         let names_files = prompts.texts.iter().any(|text| text.contains("__"));
         let folders = names_files.then_some(self.wildcard_folders.as_slice());
@@ -156,6 +165,28 @@ pub(crate) struct ToHash {
     models: Vec<Found>,
     /// Autoencoders.
     files: Vec<PathBuf>,
+}
+
+/// Embeddings whose names may stand in the prompts, that were made for the model as far as that can be
+/// told from their width.
+fn learnable(shared: &Shared, prompts: &PromptQuery) -> Vec<(String, usize)> {
+    let catalog = shared.catalog();
+    let variant = catalog
+        .find(&prompts.model)
+        .map(|model| &model.storage.variant);
+    let fits = |info: &&AddOnInfo| {
+        info.kind == AddOnKind::Embedding
+            && variant.is_none_or(|variant| variant.starts_with(&info.base))
+    };
+    let texts = prompts.texts.each_ref().map(|text| text.to_lowercase());
+    let may_say = |info: &&AddOnInfo| {
+        let name = info.name.to_lowercase();
+        texts.iter().any(|text| text.contains(&name))
+    };
+    let found = catalog.add_ons.iter().filter(fits).filter(may_say);
+    found
+        .map(|info| (info.name.clone(), info.vectors as usize))
+        .collect()
 }
 
 /// The hasher's state.

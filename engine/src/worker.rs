@@ -51,6 +51,8 @@ struct Loaded {
     encodings: HashMap<(String, Reading), Conditioning>,
     /// What it was brought to.
     add_ons: Vec<AddOnMade>,
+    /// Words that it learned, with their files' hashes, and those that did not fit.
+    words: Option<(Vec<(String, String)>, Vec<String>)>,
     /// Decoding time per picture pixel, in seconds, once known.
     decode_secs_per_px: Option<f64>,
     /// That of previews.
@@ -333,6 +335,7 @@ impl Worker {
             stand_ins: StandIns::default(),
             encodings: HashMap::new(),
             add_ons: Vec::new(),
+            words: None,
             decode_secs_per_px: None,
             preview_secs_per_px: None,
         });

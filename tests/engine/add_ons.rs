@@ -8,7 +8,7 @@ use support::running::{Options, Running, recipe, request};
 
 fn running() -> Running {
     Running::with(Options {
-        model_folders: vec![fixture("models"), fixture("lora")],
+        model_folders: vec![fixture("models"), fixture("lora"), fixture("embeddings")],
         ..Options::default()
     })
 }
@@ -207,4 +207,42 @@ fn the_catalogue_tells_what_add_ons_are() {
         assert!(names.contains(&name), "{name}: {names:?}");
     }
     assert!(!names.contains(&"merged"), "{names:?}");
+}
+
+#[test]
+fn embeddings_are_words_and_are_recorded() {
+    let running = running();
+    let plain = run(&running, &prompted("a red apple")).0;
+    let (image, record) = run(&running, &prompted("a (red-thing:1.2) apple"));
+    let made = &record.outcome.add_ons;
+    assert_eq!(made.len(), 1, "{made:?}");
+    assert_eq!(
+        (made[0].kind, made[0].name.as_str()),
+        (AddOnKind::Embedding, "red-thing")
+    );
+    let text = a1111::write(&record);
+    let wanted = format!("TI hashes: \"red-thing: {}\"", &made[0].hash[..12]);
+    assert!(text.contains(&wanted), "{text}");
+    assert!(text.contains("Hashes: {"), "{text}");
+    let (again, notes) = a1111::read(&text, [64, 64]).unwrap();
+    assert!(notes.is_empty(), "{notes:?}");
+    assert_eq!(run(&running, &again).0, image);
+    // In the negative prompt as well, in either case of letters, and not in plain text.
+    let mut negative = prompted("a red apple");
+    negative.negative_prompt = "RED-Thing".to_owned();
+    let (other, record) = run(&running, &negative);
+    assert_ne!(other, plain);
+    assert_eq!(record.outcome.add_ons.len(), 1);
+    let mut text = prompted("a red-thing apple");
+    text.prompting = pentimento_engine::recipe::Prompting::plain();
+    assert!(run(&running, &text).1.outcome.add_ons.is_empty());
+    // One for another kind of model is said.
+    let (_, record) = run(&running, &prompted("too-wide apple"));
+    let said = record
+        .outcome
+        .warnings
+        .iter()
+        .any(|note| note.contains("“too-wide”"));
+    assert!(said, "{:?}", record.outcome.warnings);
+    assert_eq!(run(&running, &prompted("a red apple")).0, plain);
 }

@@ -39,6 +39,12 @@ fn expect_notes(found: &FoundRecord, words: &[&str]) {
     assert_eq!(found.notes.len(), words.len(), "{:?}", found.notes);
 }
 
+fn loras(recipe: &Recipe) -> Vec<(&str, f64, f64)> {
+    let used = recipe.add_ons.used.iter();
+    used.map(|one| (one.name.as_str(), one.unet, one.text))
+        .collect()
+}
+
 #[test]
 fn a1111_in_every_container() {
     for name in ["a1111.png", "a1111.jpg", "a1111.webp", "forge_little.jpg"] {
@@ -66,7 +72,7 @@ fn a1111_in_every_container() {
         assert_eq!(recipe.prompting.syntax, PromptSyntax::A1111);
         assert!(!recipe.prompting.dynamic);
         assert_eq!(recipe.network.clip_skip, 2, "{name}");
-        expect_notes(&found, &["<lora"]);
+        expect_notes(&found, &[]);
     }
 }
 
@@ -95,7 +101,8 @@ fn comfyui_graphs_are_walked_from_the_saved_picture() {
         assert_eq!(settings(recipe), want, "{name}");
         assert_eq!(recipe.prompting.weighting, Weighting::ComfyUi);
         assert_eq!(recipe.noise_source, NoiseKind::TorchCpu);
-        expect_notes(&found, &["shine"]);
+        expect_notes(&found, &[]);
+        assert_eq!(loras(recipe), [("shine", 1.0, 1.0)]);
     }
     let found = found("comfyui_workflow.png");
     let want = (9, 4.5, 78, [640, 448], "euler_a", "normal", "dream");
@@ -111,7 +118,8 @@ fn invokeai_of_every_age() {
     let want = (30, 7.5, 99, [768, 512], "dpmpp_2m", "karras", "dream");
     assert_eq!(settings(&new.record.recipe), want);
     assert_eq!(new.record.recipe.guidance_rescale, 0.3);
-    expect_notes(&new, &["shine", "seamless_x"]);
+    expect_notes(&new, &["seamless_x"]);
+    assert_eq!(loras(&new.record.recipe), [("shine", 0.7, 0.7)]);
     let old = found("invokeai_2.png");
     assert_eq!(old.record.recipe.prompt, "a red apple");
     assert_eq!(old.record.recipe.negative_prompt, "blurry");
@@ -140,7 +148,8 @@ fn fooocus_swarmui_and_novelai() {
         );
         assert_eq!(settings(recipe), want, "{name}");
         assert_eq!(recipe.model.short_hash.as_deref(), Some("aeb7e9e689"));
-        for word in ["styles", "sharpness", "offset"] {
+        assert_eq!(loras(recipe), [("offset", 0.1, 0.1)]);
+        for word in ["styles", "sharpness"] {
             assert!(
                 found.notes.iter().any(|note| note.contains(word)),
                 "{:?}",
@@ -154,7 +163,8 @@ fn fooocus_swarmui_and_novelai() {
         let want = (18, 6.0, 55, [512, 512], "euler_a", "karras", "dream");
         assert_eq!(settings(&found.record.recipe), want, "{name}");
         assert_eq!(found.record.recipe.network.clip_skip, 2, "{name}");
-        expect_notes(&found, &["shine"]);
+        expect_notes(&found, &[]);
+        assert_eq!(loras(&found.record.recipe), [("shine", 1.0, 1.0)]);
     }
     let found = found("novelai.png");
     assert_eq!(found.dialect, Dialect::NovelAi);

@@ -18,6 +18,92 @@ fn picture(running: &Running, model: &str) -> Picture {
     running.picture(recipe)
 }
 
+/// With a LoRA on it; and without it, before and after, which is one picture.
+fn with_and_without_lora(running: &Running, model: &str) -> [Picture; 2] {
+    let of = |tag: &str| {
+        let mut recipe = recipe(model);
+        (recipe.width_px, recipe.height_px) = (32, 24);
+        recipe.prompt.push_str(tag);
+        running.picture(recipe)
+    };
+    let plain = of("");
+    let with = of("<lora:ink:0.9>");
+    assert!(with != plain, "{model}: it does something");
+    assert!(of("") == plain, "{model}: it leaves no trace");
+    [plain, with]
+}
+
+/// A LoRA for the model `first`: a linear layer, a projection that files store as convolution or
+/// matrix, a convolution, a text encoder's layer.
+fn write_lora(folder: &TempDir) {
+    let mut tensors = Vec::new();
+    for (module, down, up) in [
+        (
+            "lora_unet_mid_block_attentions_0_transformer_blocks_0_attn1_to_q",
+            &[2, 64][..],
+            &[64, 2][..],
+        ),
+        (
+            "lora_unet_mid_block_attentions_0_proj_in",
+            &[2, 64],
+            &[64, 2],
+        ),
+        (
+            "lora_unet_middle_block_0_in_layers_2",
+            &[2, 64, 3, 3],
+            &[64, 2, 1, 1],
+        ),
+        (
+            "lora_te_text_model_encoder_layers_0_self_attn_q_proj",
+            &[2, 64],
+            &[64, 2],
+        ),
+    ] {
+        for (part, shape) in [("lora_down", down), ("lora_up", up)] {
+            let count: usize = shape.iter().product();
+            let values = (0..count).map(|index| (index % 7) as f32 * 0.05 - 0.15);
+            tensors.push(Written {
+                name: format!("{module}.{part}.weight"),
+                shape: shape.to_vec(),
+                values: values.collect(),
+            });
+        }
+    }
+    let file = safetensors(&tensors, Stored::F32, &Map::new());
+    std::fs::write(folder.path().join("ink.safetensors"), file).unwrap();
+}
+
+#[test]
+fn add_ons_change_every_layout_alike_and_leave_no_trace() {
+    let layout = Layout::read("first");
+    let folder = TempDir::new().unwrap();
+    write_lora(&folder);
+    layout.write_folder(&folder.path().join("folder"), &|_, _, values| {
+        values.to_vec()
+    });
+    let single = layout.single();
+    let file = safetensors(&single, Stored::F32, &Map::new());
+    std::fs::write(folder.path().join("file.safetensors"), file).unwrap();
+    std::fs::write(
+        folder.path().join("old.ckpt"),
+        pickles::legacy(&single, Stored::F32),
+    )
+    .unwrap();
+    let halves: Vec<_> = single
+        .into_iter()
+        .map(|tensor| {
+            let bytes = Stored::F16.encode(&tensor.values);
+            (tensor, 1, bytes)
+        })
+        .collect();
+    std::fs::write(folder.path().join("halves.gguf"), gguf(&halves)).unwrap();
+    let running = start(&folder);
+    let wanted = with_and_without_lora(&running, "folder");
+    for model in ["file", "old", "halves"] {
+        assert!(with_and_without_lora(&running, model) == wanted, "{model}");
+    }
+}
+
 fn start(folder: &TempDir) -> Running {
     Running::with(Options {
         model_folders: vec![PathBuf::from(folder.path())],

@@ -173,7 +173,9 @@ fn what_an_add_on_has_for_other_models_is_said() {
     );
     // A strength of 0 applies nothing.
     let nothing = adapter(add_on("kohya.safetensors"), 0.0, 0.0);
-    let adapted = model.adapt(std::slice::from_ref(&nothing), &cancel).unwrap();
+    let adapted = model
+        .adapt(std::slice::from_ref(&nothing), &cancel)
+        .unwrap();
     assert!(adapted.has_changed(), "it was there before");
     assert!(!model.adapt(&[nothing], &cancel).unwrap().has_changed());
     // The larger model's layers are of other shapes: nothing of it is applied.

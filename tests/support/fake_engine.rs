@@ -243,6 +243,7 @@ fn add_ons() -> Vec<AddOnInfo> {
         size_bytes: 18 << 20,
         algorithms: vec!["lora".to_owned()],
         base: base.to_owned(),
+        vectors: u32::from(kind == AddOnKind::Embedding),
         hash: None,
         notes,
     };

@@ -6,6 +6,7 @@
     reason = "a test that cannot go on says so by panicking"
 )]
 
+mod add_ons;
 mod canvas;
 mod gallery;
 mod generate;

@@ -136,6 +136,20 @@ impl Args {
             .collect()
     }
 
+    /// All its values as text.
+    ///
+    /// # Errors
+    /// [`Failure::Usage`] when one is not UTF-8.
+    pub fn texts(&self, name: &str) -> Result<Vec<&str>, Failure> {
+        let given = self.options.iter().filter(|(known, _)| *known == name);
+        given
+            .map(|(_, value)| {
+                let not_text = || Failure::usage(format!("--{name}: the text is not UTF-8"));
+                value.to_str().ok_or_else(not_text)
+            })
+            .collect()
+    }
+
     /// Its value as text.
     ///
     /// # Errors

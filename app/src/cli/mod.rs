@@ -2,6 +2,7 @@
 //!
 //! Exit codes: 0 done, 1 failed, 2 the command line is wrong, 130 stopped by Ctrl+C.
 
+mod add_ons;
 mod args;
 mod forecast;
 mod help;

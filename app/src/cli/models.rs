@@ -1,7 +1,9 @@
-//! `pentimento models`: what can be run, and what looks like a model but cannot.
+//! `pentimento models`: what can be run, add-ons to it, and what looks like a model but cannot.
 
 use pentimento_engine::catalog::ModelInfo;
+use pentimento_engine::recipe::AddOnKind;
 
+use super::add_ons;
 use super::args::switch;
 use super::session::{ENGINE, Session, config};
 use super::{Args, Command, Context, Failure, Opt};
@@ -37,6 +39,25 @@ fn run(args: &Args, context: &mut Context<'_>) -> Result<(), Failure> {
     }
     if catalog.models.is_empty() {
         writeln!(context.out, "No models. Give a folder with --models DIR.")?;
+    }
+    for (kind, heading) in [
+        (
+            AddOnKind::Lora,
+            "LoRA and LyCORIS, for --lora or <lora:NAME:WEIGHT> in a prompt:",
+        ),
+        (AddOnKind::Embedding, "Embeddings, by name in a prompt:"),
+    ] {
+        let mut add_ons = catalog
+            .add_ons
+            .iter()
+            .filter(|one| one.kind == kind)
+            .peekable();
+        if add_ons.peek().is_some() {
+            writeln!(context.out, "\n{heading}")?;
+        }
+        for add_on in add_ons {
+            writeln!(context.out, "{}", add_ons::line(add_on))?;
+        }
     }
     for problem in &catalog.problems {
         writeln!(context.out, "cannot use {}", problem.error)?;

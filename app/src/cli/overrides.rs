@@ -5,6 +5,7 @@ use pentimento_engine::recipe::{
     Inpaint, InpaintArea, MaskedContent, NoiseKind, Precision, Prompting, Recipe,
 };
 
+use super::add_ons::AddOns;
 use super::knobs::Knobs;
 use super::network::Network;
 use super::{Args, Failure};
@@ -38,6 +39,7 @@ pub(super) struct Overrides {
     content: Option<MaskedContent>,
     only_masked: bool,
     padding_px: Option<u32>,
+    pub(super) add_ons: AddOns,
 }
 
 impl Overrides {
@@ -99,6 +101,7 @@ impl Overrides {
             )?,
             only_masked: args.has("only-masked"),
             padding_px: args.number("padding", WHOLE)?,
+            add_ons: AddOns::read(args)?,
         })
     }
 
@@ -147,6 +150,7 @@ impl Overrides {
         put(&mut recipe.noise_source, &self.noise_source);
         put(&mut recipe.precision, &self.precision);
         self.network.apply(recipe)?;
+        self.add_ons.apply(recipe);
         self.knobs.apply(recipe)
     }
 

@@ -82,6 +82,18 @@ fn print(out: &mut dyn Write, record: &Record) -> io::Result<()> {
     }
     line("noise", word(&recipe.noise_source))?;
     line("precision", word(&recipe.precision))?;
+    for made in &outcome.add_ons {
+        let weights = if made.unet == made.text {
+            made.unet.to_string()
+        } else {
+            format!("{} (text {})", made.unet, made.text)
+        };
+        let digits = made.hash.get(..12).unwrap_or(&made.hash);
+        line(
+            &word(&made.kind),
+            format!("{} {weights}, {digits}", made.name),
+        )?;
+    }
     if let Some(text) = start_text(recipe) {
         line("start", text)?;
     }

@@ -7,7 +7,8 @@ use pentimento_engine::library::files::check_folder;
 use pentimento_engine::samplers::SAMPLERS;
 use pentimento_engine::schedules::SCHEDULES;
 
-use super::args::{switch, value};
+use super::add_ons::LORA;
+use super::args::{list, switch, value};
 use super::knobs::KNOBS;
 use super::network::NETWORK;
 use super::session::{ENGINE, Session, config};
@@ -30,6 +31,11 @@ const PICTURE: &[Opt] = &[
         "model",
         "ID|PATH",
         "Model by id (see pentimento models), file or folder; without it, the first one.",
+    ),
+    list(
+        LORA,
+        "NAME[:W[:W2]]",
+        "Apply a LoRA or LyCORIS by name or path with weight W (in the text encoder W2); again for each further one.",
     ),
     value(
         "size",
@@ -188,6 +194,7 @@ fn prepare(args: &Args, context: &Context<'_>) -> Result<(Session, Request, Vec<
         config.model_folders.push(folder);
     }
     config.model_folders.extend(draft.vae_path());
+    config.model_folders.extend_from_slice(draft.add_on_paths());
     let library_dir = config.library_dir.clone();
     let mut session = Session::start(config, context)?;
     let catalog = session

@@ -150,8 +150,16 @@ impl Draft {
         named && self.overrides.network.knows_its_decoders(catalog)
     }
 
-    /// Whether the catalogue already holds the model.
+    /// Files of add-ons that were named by their paths.
+    pub(super) fn add_on_paths(&self) -> &[PathBuf] {
+        self.overrides.add_ons.paths()
+    }
+
+    /// Whether the catalogue already holds everything that is named.
     pub(super) fn knows_its_model(&self, catalog: &Catalog) -> bool {
+        if self.overrides.add_ons.are_given() {
+            return false; // names are looked up in the whole of it
+        }
         let of_recipe = self.recipe.as_ref().map(|r| &r.record.recipe.model);
         match (&self.model, of_recipe) {
             (Some(wanted), _) => find(catalog, wanted).is_some(),
@@ -192,6 +200,7 @@ impl Draft {
         }
         notes.extend(recipe.leave_missing_decoders(catalog));
         self.overrides.apply(&mut recipe)?;
+        self.overrides.add_ons.check(catalog)?;
         let mut blobs = Vec::new();
         self.start(&mut recipe, &mut blobs, library_dir)?;
         let request = Request {

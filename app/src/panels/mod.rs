@@ -2,6 +2,7 @@
 //! `app` walks it.
 
 mod about;
+mod add_ons;
 mod advanced;
 mod controls;
 mod gallery;
@@ -82,6 +83,7 @@ pub static PANELS: &[PanelInfo] = &[
     panel("prompt", Place::Controls, prompt::prompt_ui),
     panel("start", Place::Controls, start::start_ui),
     panel("model", Place::Controls, model::model_ui),
+    panel("add_ons", Place::Controls, add_ons::add_ons_ui),
     panel("size", Place::Controls, size::size_ui),
     panel("sampling", Place::Controls, sampling::sampling_ui),
     panel("seed", Place::Controls, seed::seed_ui),

@@ -3,7 +3,8 @@
 use egui::{Label, Ui};
 use pentimento_engine::catalog::{Catalog, Choice};
 use pentimento_engine::recipe::{
-    InpaintArea, Knobs, MaskedContent, NetworkOptions, NoiseKind, Precision, Record, VaeChoice,
+    AddOnKind, InpaintArea, Knobs, MaskedContent, NetworkOptions, NoiseKind, Precision, Record,
+    VaeChoice,
 };
 
 use super::numbers::joined;
@@ -45,6 +46,7 @@ pub fn recipe_rows(
     ]);
     rows.extend(knob_rows(&recipe.knobs));
     rows.extend(network_rows(&recipe.network));
+    rows.extend(add_on_rows(record));
     if let Some(start) = &recipe.start {
         rows.push((t("strength"), number(start.strength)));
         if let Some(inpaint) = &start.inpaint {
@@ -116,6 +118,36 @@ fn network_rows(options: &NetworkOptions) -> Vec<(&'static str, String)> {
         rows.push((t("deep-branch"), reuse.deep_branch.to_string()));
     }
     rows
+}
+
+/// What took part beside the model; of a record without an outcome what it asks for.
+fn add_on_rows(record: &Record) -> Vec<(&'static str, String)> {
+    let row = |key, name: &str, [unet, text]: [f64; 2]| {
+        let weights = if unet == text {
+            number(unet)
+        } else {
+            format!(
+                "{} ({} {})",
+                number(unet),
+                t("add-on-text-weight"),
+                number(text)
+            )
+        };
+        (t(key), format!("{name} {weights}"))
+    };
+    let made = &record.outcome.add_ons;
+    if made.is_empty() {
+        let asked = record.recipe.add_ons_asked().0;
+        let rows = asked.iter();
+        return rows
+            .map(|one| row("add-ons", &one.name, [one.unet, one.text]))
+            .collect();
+    }
+    let rows = made.iter().map(|one| match one.kind {
+        AddOnKind::Lora => row("add-ons", &one.name, [one.unet, one.text]),
+        AddOnKind::Embedding => (t("embedding"), one.name.clone()),
+    });
+    rows.collect()
 }
 
 fn outcome_rows(record: &Record) -> Vec<(&'static str, String)> {

@@ -10,6 +10,7 @@ use serde_json::{Map, Value};
 use super::{Catalog, beside};
 use crate::error::Result;
 use crate::recipe::AddOnKind;
+use crate::weights::embedding::EmbeddingFile;
 use crate::weights::files::ByteSource;
 use crate::weights::lora::AddOnFile;
 
@@ -35,6 +36,9 @@ pub struct AddOnInfo {
     pub algorithms: Vec<String>,
     /// Models that it was made for, for people; empty where nothing tells.
     pub base: String,
+    /// Vectors of an embedding; 0 for others.
+    #[serde(default)]
+    pub vectors: u32,
     /// As A1111 hashes it, where the file says it.
     pub hash: Option<String>,
     /// What its owner noted beside it.
@@ -83,6 +87,10 @@ impl Catalog {
 /// # Errors
 /// Those of [`AddOnFile::open`] when it is none.
 pub(super) fn inspect(path: &Path) -> Result<AddOnInfo> {
+    inspect_embedding(path).or_else(|_| inspect_lora(path))
+}
+
+fn inspect_lora(path: &Path) -> Result<AddOnInfo> {
     let file = AddOnFile::open(path)?;
     let name = path.file_stem().unwrap_or_default().to_string_lossy();
     let metadata = &file.metadata;
@@ -95,8 +103,27 @@ pub(super) fn inspect(path: &Path) -> Result<AddOnInfo> {
         size_bytes: ByteSource::open(path)?.len(),
         algorithms: file.algorithms().into_iter().map(str::to_owned).collect(),
         base: base(metadata).unwrap_or_else(|| file.base().to_owned()),
+        vectors: 0,
         hash: hash.map(|hash| hash.to_ascii_lowercase()),
         notes: notes(path, metadata),
+        path: path.to_owned(),
+        name: name.into_owned(),
+    })
+}
+
+fn inspect_embedding(path: &Path) -> Result<AddOnInfo> {
+    let file = EmbeddingFile::open(path)?;
+    let name = path.file_stem().unwrap_or_default().to_string_lossy();
+    let vectors = file.sizes().iter().map(|[count, _]| *count).max();
+    Ok(AddOnInfo {
+        kind: AddOnKind::Embedding,
+        alias: None,
+        size_bytes: ByteSource::open(path)?.len(),
+        algorithms: Vec::new(),
+        base: file.base().to_owned(),
+        vectors: u32::try_from(vectors.unwrap_or(0)).unwrap_or(u32::MAX),
+        hash: None,
+        notes: notes(path, &BTreeMap::new()),
         path: path.to_owned(),
         name: name.into_owned(),
     })
@@ -197,6 +224,7 @@ mod tests {
             size_bytes: 0,
             algorithms: Vec::new(),
             base: String::new(),
+            vectors: 0,
             hash: hash.map(str::to_owned),
             notes: AddOnNotes::default(),
         }

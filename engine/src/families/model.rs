@@ -2,6 +2,7 @@
 //! headers alone.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use candle_core::Tensor;
 use serde::{Deserialize, Serialize};
@@ -13,6 +14,7 @@ use crate::latent::{LatentSpace, Latents};
 use crate::nn::Act;
 use crate::prompt::Reading;
 use crate::schedules::NoiseTable;
+use crate::weights::embedding::EmbeddingFile;
 use crate::weights::lora::adapt::Adaptable;
 use crate::weights::lora::{Adapted, Adapter};
 
@@ -66,6 +68,15 @@ pub struct StandIn<'a> {
     pub scaling_factor: f64,
 }
 
+/// A learned word.
+#[derive(Clone, Debug)]
+pub struct Word {
+    /// What prompts call it.
+    pub name: String,
+    /// Where its vectors lie.
+    pub file: Arc<EmbeddingFile>,
+}
+
 /// An encoded text.
 #[derive(Clone, Debug)]
 pub struct Conditioning {
@@ -104,6 +115,18 @@ pub trait Model: Send + Sync {
     fn deep_branches(&self) -> usize {
         0
     }
+    /// Takes words into the vocabulary, in the place of all learned before; those that are not here any
+    /// more are text again. Returns the names of those that were made for other text encoders. What was
+    /// encoded before is of no use after it.
+    ///
+    /// # Errors
+    /// `BadFile` or `Io` when a word's file cannot be read.
+    fn teach(&mut self, words: &[Word]) -> Result<Vec<String>>;
+    /// Names of the learned words that a text holds, each once.
+    ///
+    /// # Errors
+    /// `Compute` when the tokenizer library fails.
+    fn words_in(&self, text: &str) -> Result<Vec<String>>;
     /// Pictures to latents and back.
     fn autoencoder(&self) -> &dyn Autoencoder;
     /// Brings the networks to exactly these add-ons, and away from all others. What was encoded

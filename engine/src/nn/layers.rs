@@ -299,11 +299,16 @@ impl LayerNorm {
     }
 }
 
+/// First id of rows that are no part of a table but were learned beside it; no table comes near.
+pub const FIRST_LEARNED: u32 = 1 << 31;
+
 /// A table of vectors.
 #[derive(Clone, Debug)]
 pub struct Embedding {
     pub(super) table: Table,
     pub(super) channels: usize,
+    /// Rows of ids from `FIRST_LEARNED` on.
+    pub(super) learned: Arc<Vec<f32>>,
 }
 
 /// (rows, channels).
@@ -328,6 +333,21 @@ impl Embedding {
                 Table::Host(Arc::new(scope.stored("weight", &shape)?), *precision)
             }
         };
-        Ok(Self { table, channels })
+        Ok(Self {
+            table,
+            channels,
+            learned: Arc::default(),
+        })
+    }
+
+    /// Channels of a row.
+    pub fn channels(&self) -> usize {
+        self.channels
+    }
+
+    /// Adds rows for the ids from [`FIRST_LEARNED`] on, in the place of all
+    /// that were added before.
+    pub fn learn(&mut self, rows: Vec<f32>) {
+        self.learned = Arc::new(rows);
     }
 }

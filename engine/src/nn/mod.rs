@@ -10,5 +10,5 @@ pub mod ops;
 
 pub use act::Act;
 pub use compute::Compute;
-pub use layers::{Conv2d, Embedding, GroupNorm, LayerNorm, Linear, Padding};
+pub use layers::{Conv2d, Embedding, FIRST_LEARNED, GroupNorm, LayerNorm, Linear, Padding};
 pub use memory::release;

@@ -49,8 +49,19 @@ pub fn read(
         match piece {
             Piece::Break => filler.end_chunk(),
             Piece::Text { text, weight } => {
-                for id in tokenizer.words(&text)? {
-                    filler.push(id, weight as f32);
+                let ids = tokenizer.words(&text)?;
+                let mut left = ids.as_slice();
+                while let [id, rest @ ..] = left {
+                    match tokenizer.learned().at(left) {
+                        Some(word) => {
+                            filler.push_word(*id, word.ids(), weight as f32);
+                            left = &left[word.spelled()..];
+                        }
+                        None => {
+                            filler.push(*id, weight as f32);
+                            left = rest;
+                        }
+                    }
                 }
             }
         }
@@ -99,6 +110,22 @@ impl Filler {
     }
 
     fn push(&mut self, id: u32, weight: f32) {
+        self.make_room(id);
+        self.open.push((id, weight));
+    }
+
+    /// A learned word, whose name begins with token `id`: its tokens stay in one chunk.
+    fn push_word(&mut self, id: u32, tokens: std::ops::Range<u32>, weight: f32) {
+        self.make_room(id);
+        if self.open.len() + tokens.len() > self.room {
+            self.end_chunk();
+        }
+        let fitting = tokens.take(self.room);
+        self.open.extend(fitting.map(|token| (token, weight)));
+    }
+
+    /// What comes before the token `id`: a chunk ends where it is full, or at a comma not far back.
+    fn make_room(&mut self, id: u32) {
         let is_full = self.open.len() == self.room;
         let (share, of) = BACK_OFF;
         if Some(id) == self.comma {
@@ -114,7 +141,6 @@ impl Filler {
         if self.open.len() == self.room {
             self.end_chunk();
         }
-        self.open.push((id, weight));
     }
 
     fn end_chunk(&mut self) {
@@ -157,5 +183,21 @@ mod tests {
         assert_eq!(rows(with_comma(54)), [75, 5], "too far back");
         assert_eq!(rows(with_comma(74)), [75, 5]);
         assert_eq!(rows(with_comma(75)), [75, 5], "the comma opens the next");
+    }
+
+    #[test]
+    fn a_learned_word_stays_whole() {
+        let rows = |before: u32, vectors: u32| -> Vec<usize> {
+            let mut filler = Filler::new(75, Some(COMMA));
+            (1..=before).for_each(|id| filler.push(id, 1.0));
+            filler.push_word(7, 1000..1000 + vectors, 1.5);
+            filler.push(9, 1.0);
+            filler.finish().iter().map(Vec::len).collect()
+        };
+        assert_eq!(rows(10, 4), [15]);
+        assert_eq!(rows(72, 4), [72, 5]);
+        assert_eq!(rows(71, 4), [75, 1]);
+        assert_eq!(rows(75, 4), [75, 5]);
+        assert_eq!(rows(0, 80), [0, 75, 1], "what no chunk holds is cut");
     }
 }

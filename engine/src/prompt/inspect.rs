@@ -72,7 +72,10 @@ pub struct ChunkView {
 impl Inspection {
     /// Whether there is more to show than a length: weights, several chunks, texts or parts.
     pub fn is_interesting(&self) -> bool {
-        let plain = |chunk: &ChunkView| chunk.words.iter().all(|(_, weight)| *weight == 1.0);
+        // A plain chunk is one run of words; a learned word is one of its own.
+        let plain = |chunk: &ChunkView| {
+            chunk.words.len() < 2 && chunk.words.iter().all(|(_, weight)| *weight == 1.0)
+        };
         let [part] = self.parts.as_slice() else {
             return true;
         };
@@ -167,17 +170,29 @@ fn read(
 }
 
 fn chunk_view(tokenizer: &Tokenizer, chunk: &chunks::Chunk) -> ChunkView {
+    let learned = tokenizer.learned();
     let mut runs: Vec<(Vec<u32>, f32)> = Vec::new();
     let tokens = chunk.ids.iter().zip(&chunk.weights);
     for (id, weight) in tokens.skip(1).take(chunk.used) {
+        let word = learned.of(*id);
+        let together = |last: u32| word == learned.of(last);
         match runs.last_mut() {
-            Some((ids, same)) if same == weight => ids.push(*id),
+            Some((ids, same))
+                if same == weight && ids.last().is_some_and(|last| together(*last)) =>
+            {
+                ids.push(*id);
+            }
             _ => runs.push((vec![*id], *weight)),
         }
     }
-    let words = runs
-        .into_iter()
-        .map(|(ids, weight)| (tokenizer.text(&ids), weight));
+    let words = runs.into_iter().map(|(ids, weight)| {
+        let word = ids.first().and_then(|id| learned.of(*id));
+        let text = match word {
+            Some(word) => format!("[{}: {}]", word.name, ids.len()),
+            None => tokenizer.text(&ids),
+        };
+        (text, weight)
+    });
     ChunkView {
         used: chunk.used as u32,
         words: words.collect(),

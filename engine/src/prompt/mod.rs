@@ -9,7 +9,8 @@
 //! - [`compose`] splits at `AND` into parts with weights of their own;
 //! - [`schedule`] reads step editing and alternation: which text counts at which step;
 //! - [`attention`] reads brackets: pieces of text with weights, and `BREAK`;
-//! - [`chunks`] fills the text encoder's context with tokens, as often as it takes;
+//! - [`chunks`] fills the text encoder's context with tokens, as often as it takes, those of
+//!   [`learned`] words among them;
 //! - [`weighting`] scales the encoded tokens by the weights.
 //!
 //! [`encode`] is the second half for a family's text encoder, [`timeline`] the first half for the
@@ -24,6 +25,7 @@ pub mod dynamic;
 pub mod encode;
 pub mod extra_networks;
 pub mod inspect;
+pub mod learned;
 pub mod schedule;
 pub mod timeline;
 pub mod tokenizer;

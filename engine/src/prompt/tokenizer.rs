@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use serde_json::{Map, Value, json};
 
+use super::learned::LearnedWords;
 use crate::error::{EngineError, Result};
 use crate::weights::files::ModelFiles;
 
@@ -25,6 +26,7 @@ pub struct Tokenizer {
     length: usize,
     largest_id: u32,
     path: PathBuf,
+    learned: LearnedWords,
 }
 
 /// A tokenised prompt.
@@ -103,6 +105,7 @@ impl Tokenizer {
             length,
             largest_id,
             path,
+            learned: LearnedWords::default(),
         })
     }
 
@@ -146,6 +149,25 @@ impl Tokenizer {
                 reason: error.to_string(),
             })?;
         Ok(encoding.get_ids().to_vec())
+    }
+
+    /// Takes these words into the vocabulary, in the place of all learned before: names and how many
+    /// vectors each has.
+    ///
+    /// # Errors
+    /// `Compute` when the tokenizer library fails.
+    pub fn learn<'a>(&mut self, words: impl IntoIterator<Item = (&'a str, usize)>) -> Result<()> {
+        let mut learned = LearnedWords::default();
+        for (name, vectors) in words {
+            learned.add(name, self.words(name)?, vectors);
+        }
+        self.learned = learned;
+        Ok(())
+    }
+
+    /// What was learned.
+    pub fn learned(&self) -> &LearnedWords {
+        &self.learned
     }
 
     /// Start mark, as many of these ids as fit, end mark, padding.

@@ -2,6 +2,7 @@
 
 pub mod ckpt;
 pub mod element;
+pub mod embedding;
 pub mod files;
 pub mod format;
 pub mod gguf;

@@ -7,21 +7,28 @@ use std::time::{Duration, SystemTime};
 
 use sha2::{Digest as _, Sha256};
 
-use super::Worker;
+use super::{Loaded, Worker};
 use crate::cancel::CancelToken;
 use crate::catalog::{AddOnInfo, Catalog};
 use crate::engine::Shared;
 use crate::error::Result;
 use crate::event::{JobId, Stage};
+use crate::families::model::Word;
 use crate::hash::to_hex;
+use crate::prompt::timeline::Script;
+use crate::prompt::{PromptSyntax, lone_words};
 use crate::recipe::{AddOnKind, AddOnMade, AddOnUse, Recipe};
+use crate::weights::embedding::EmbeddingFile;
 use crate::weights::files::ByteSource;
 use crate::weights::lora::{Adapter, AddOnFile, Strengths};
 
 /// Files kept open between jobs.
 const OPEN_LIMIT: usize = 64;
-/// How long a job waits for the first look through the model folders to end, and looks whether it did.
+/// How long a job that names add-ons waits for the first look through the model folders to end.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// How long any other does, whose words may be an embedding's.
+const SHORT_PATIENCE: Duration = Duration::from_secs(5);
+/// How often it looks.
 const PAUSE: Duration = Duration::from_millis(20);
 
 /// Add-ons used so far.
@@ -52,6 +59,8 @@ pub(super) struct Hashes {
 pub(super) struct Resolved {
     pub(super) adapters: Vec<Adapter>,
     pub(super) made: Vec<AddOnMade>,
+    /// Words that the prompts may hold, with the hashes of their files.
+    words: Vec<(Word, String)>,
     /// What the user should know.
     pub(super) notes: Vec<String>,
 }
@@ -68,7 +77,7 @@ impl Worker {
         cancel: &CancelToken,
     ) -> Result<(Vec<AddOnMade>, Vec<String>)> {
         let mut resolved = self.shelf.resolve(recipe, &self.shared, cancel)?;
-        let set: Vec<AddOnMade> = resolved.made.clone();
+        let set = resolved.made.clone();
         if self
             .loaded
             .as_ref()
@@ -84,6 +93,9 @@ impl Worker {
             }
             resolved.notes.extend(adapted?.notes);
             loaded.add_ons = set;
+            let learned = loaded.learn(recipe, &resolved.words)?;
+            resolved.notes.extend(learned.notes);
+            resolved.made.extend(learned.made);
         }
         for made in &resolved.made {
             let hashes = &mut recipe.add_ons.hashes;
@@ -91,6 +103,77 @@ impl Worker {
         }
         Ok((resolved.made, resolved.notes))
     }
+}
+
+/// What came of learning words.
+#[derive(Default)]
+struct Learned {
+    made: Vec<AddOnMade>,
+    notes: Vec<String>,
+}
+
+impl Loaded {
+    /// Takes the words that the prompts may hold into the vocabulary; says which they do hold.
+    fn learn(&mut self, recipe: &Recipe, words: &[(Word, String)]) -> Result<Learned> {
+        let names: Vec<(String, String)> = words
+            .iter()
+            .map(|(word, hash)| (word.name.clone(), hash.clone()))
+            .collect();
+        if self.words.as_ref().is_none_or(|(known, _)| *known != names) {
+            self.encodings.clear();
+            self.words = None;
+            let list: Vec<Word> = words.iter().map(|(word, _)| word.clone()).collect();
+            let misfits = self.model.teach(&list)?;
+            self.words = Some((names, misfits));
+        }
+        let mut learned = Learned::default();
+        let Some((names, misfits)) = self.words.as_ref().filter(|(names, _)| !names.is_empty())
+        else {
+            return Ok(learned);
+        };
+        let texts = texts(recipe);
+        let mut held = Vec::new();
+        for text in &texts {
+            held.extend(self.model.words_in(text)?);
+        }
+        for (name, hash) in names {
+            if held.contains(name) {
+                learned.made.push(AddOnMade {
+                    kind: AddOnKind::Embedding,
+                    name: name.clone(),
+                    hash: hash.clone(),
+                    unet: 1.0,
+                    text: 1.0,
+                });
+            } else if misfits.contains(name) && texts.iter().any(|text| says(text, name)) {
+                let note = "was made for another kind of model: its name is read as words";
+                learned.notes.push(format!("the embedding “{name}” {note}"));
+            }
+        }
+        Ok(learned)
+    }
+}
+
+/// Every text that is encoded at some step.
+fn texts(recipe: &Recipe) -> Vec<String> {
+    let steps = recipe.steps as usize;
+    let syntax = recipe.prompting.syntax;
+    let script = Script::read(&recipe.prompt, &recipe.negative_prompt, syntax, steps);
+    let parts = script.parts.into_iter().map(|(_, schedule)| schedule);
+    let all = parts.chain([script.negative]);
+    all.flat_map(|schedule| schedule.texts).collect()
+}
+
+/// Whether a text may hold a word, in either case of letters: tokens decide later.
+fn may_say(text: &str, name: &str) -> bool {
+    text.to_lowercase().contains(&name.to_lowercase())
+}
+
+/// Whether a text has a name standing alone.
+fn says(text: &str, name: &str) -> bool {
+    lone_words(&text.to_lowercase(), &name.to_lowercase())
+        .next()
+        .is_some()
 }
 
 impl Shelf {
@@ -109,10 +192,10 @@ impl Shelf {
             notes,
             ..Resolved::default()
         };
-        if asked.is_empty() {
-            return Ok(resolved);
-        }
-        let catalog = complete_catalog(shared, cancel)?;
+        let is_named = !asked.is_empty() || !recipe.add_ons.hashes.is_empty();
+        let patience = if is_named { PATIENCE } else { SHORT_PATIENCE };
+        let catalog = complete_catalog(shared, patience, cancel)?;
+        self.find_words(recipe, &catalog, &mut resolved, cancel)?;
         for AddOnUse { name, unet, text } in asked {
             let pinned = recipe.add_ons.pinned(&name);
             let Some(info) = catalog.add_on(AddOnKind::Lora, &name, pinned) else {
@@ -143,6 +226,40 @@ impl Shelf {
         Ok(resolved)
     }
 
+    /// Embeddings whose names may stand in the prompts; of one name the first.
+    fn find_words(
+        &mut self,
+        recipe: &Recipe,
+        catalog: &Catalog,
+        resolved: &mut Resolved,
+        cancel: &CancelToken,
+    ) -> Result<()> {
+        if recipe.prompting.syntax == PromptSyntax::Plain {
+            return Ok(());
+        }
+        let prompts = [&recipe.prompt, &recipe.negative_prompt];
+        let embeddings = catalog.add_ons.iter();
+        for info in embeddings.filter(|info| info.kind == AddOnKind::Embedding) {
+            let name = &info.name;
+            let is_known = resolved.words.iter().any(|(word, _)| word.name == *name);
+            if is_known || !prompts.iter().any(|text| may_say(text, name)) {
+                continue;
+            }
+            let pinned = recipe.add_ons.pinned(name);
+            let file = EmbeddingFile::open(&info.path)?;
+            let hashes = hash(&ByteSource::open(&info.path)?, cancel)?;
+            if let Some(note) = differs(name, pinned, &hashes) {
+                resolved.notes.push(note);
+            }
+            let word = Word {
+                name: name.clone(),
+                file: Arc::new(file),
+            };
+            resolved.words.push((word, hashes.whole));
+        }
+        Ok(())
+    }
+
     fn take(&mut self, info: &AddOnInfo, cancel: &CancelToken) -> Result<Kept> {
         let stamp = stamp(&info.path);
         if let Some(kept) = self.open.get(&info.path)
@@ -164,9 +281,13 @@ impl Shelf {
 }
 
 /// The catalogue once the model folders were looked through.
-fn complete_catalog(shared: &Shared, cancel: &CancelToken) -> Result<Arc<Catalog>> {
+fn complete_catalog(
+    shared: &Shared,
+    patience: Duration,
+    cancel: &CancelToken,
+) -> Result<Arc<Catalog>> {
     let mut waited = Duration::ZERO;
-    while !shared.is_scanned() && waited < PATIENCE {
+    while !shared.is_scanned() && waited < patience {
         cancel.check()?;
         std::thread::sleep(PAUSE);
         waited += PAUSE;

@@ -5,6 +5,7 @@ pub mod autoencoder;
 pub mod autoencoder_kl;
 pub mod autoencoder_tiny;
 mod blocks;
+mod learned;
 mod prediction;
 mod single;
 mod stand_in;
@@ -17,7 +18,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use candle_core::Tensor;
 
 use super::FamilySpec;
-use super::model::{Autoencoder, Conditioning, LatentFacts, Model, ModelFacts, NetworkInput};
+use super::model::{Autoencoder, Conditioning, LatentFacts, Model, ModelFacts, NetworkInput, Word};
 use super::reuse::DeepReuse;
 use crate::cancel::CancelToken;
 use crate::error::{EngineError, Result};
@@ -345,6 +346,15 @@ impl Model for StableDiffusion {
 
     fn autoencoder(&self) -> &dyn Autoencoder {
         self.autoencoder.as_ref()
+    }
+
+    fn teach(&mut self, words: &[Word]) -> Result<Vec<String>> {
+        let reader = ("text_encoder", &mut self.tokenizer, &mut self.text);
+        learned::teach(&mut [reader], words)
+    }
+
+    fn words_in(&self, text: &str) -> Result<Vec<String>> {
+        learned::words_in(&self.tokenizer, text)
     }
 
     fn adapt(&mut self, add_ons: &[Adapter], cancel: &CancelToken) -> Result<Adapted> {

@@ -178,6 +178,11 @@ impl TextEncoder {
         Ok(count)
     }
 
+    /// Adds rows to the token table, in the place of those added before: [`Embedding::learn`].
+    pub fn learn(&mut self, rows: Vec<f32>) {
+        self.tokens.learn(rows);
+    }
+
     /// Token ids (at most `context`) to hidden states (1, N, channels). The last `left_out` layers are
     /// not run; the final norm comes in any case, as in A1111 and diffusers (`clip_skip`).
     ///

@@ -11,9 +11,9 @@ use crate::kernels::cpu::epilogue::Epilogue;
 use crate::kernels::cpu::pack::PackedMatrix;
 use crate::kernels::cpu::shared::{Rows, RowsMut};
 use crate::kernels::cpu::{Isa, trusted_isa};
-use crate::nn::GroupNorm;
 use crate::nn::act::Host;
 use crate::nn::memory::{Buffer, Kept};
+use crate::nn::{Embedding, GroupNorm};
 use crate::weights::Stored;
 
 fn kernel(function: Activation) -> cpu::Activation {
@@ -348,11 +348,16 @@ pub(super) fn layer_norm<T: Kept>(
     Ok(x.with(data))
 }
 
-pub(super) fn embed<T: Kept>(ids: &[u32], table: &Stored, channels: usize) -> Result<Host<T>> {
+pub(super) fn embed<T: Kept>(ids: &[u32], values: &Stored, table: &Embedding) -> Result<Host<T>> {
+    let channels = table.channels;
     let mut data = Vec::with_capacity(ids.len() * channels);
     for &id in ids {
+        if let Some(row) = super::learned_row(table, id) {
+            data.extend(row?.iter().map(|value| T::from_f32(*value)));
+            continue;
+        }
         let at = id as usize * channels;
-        let row = table
+        let row = values
             .to_f32_part(at..at + channels)
             .ok_or_else(|| misfit("embedding"))?;
         data.extend(row.into_iter().map(T::from_f32));

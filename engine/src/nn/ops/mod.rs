@@ -13,7 +13,7 @@ use half::bf16;
 use super::act::{Host, Repr};
 use super::layers::{ConvWeight, LinearWeight, Scales, Table, Values};
 use super::memory::Kept;
-use super::{Act, Conv2d, Embedding, GroupNorm, LayerNorm, Linear};
+use super::{Act, Conv2d, Embedding, FIRST_LEARNED, GroupNorm, LayerNorm, Linear};
 use crate::error::{EngineError, Result};
 use crate::kernels::cpu::Precision;
 use crate::weights::slot::Slot;
@@ -422,16 +422,17 @@ pub fn layer_norm(x: &Act, norm: &LayerNorm) -> Result<Act> {
     }
 }
 
-/// Looks up rows: ids (N) to tokens (1, N, C). Every id is below the table's rows.
+/// Looks up rows: ids (N) to tokens (1, N, C). Every id is below the table's rows, or one of a learned
+/// row's.
 ///
 /// # Errors
 /// `Compute` when an id is outside the table or the device fails.
 pub fn embed(ids: &[u32], table: &Embedding) -> Result<Act> {
     match &table.table {
-        Table::Tensor(values) => tensor::embed(ids, values),
+        Table::Tensor(values) => tensor::embed(ids, values, table),
         Table::Host(values, precision) => Ok(Act(match precision {
-            Precision::F32 => Repr::F32(host::embed(ids, values, table.channels)?),
-            Precision::Bf16 => Repr::Bf16(host::embed(ids, values, table.channels)?),
+            Precision::F32 => Repr::F32(host::embed(ids, values, table)?),
+            Precision::Bf16 => Repr::Bf16(host::embed(ids, values, table)?),
         })),
     }
 }
@@ -491,6 +492,13 @@ pub fn map_from_tokens(x: &Act, (height, width): (usize, usize)) -> Result<Act> 
             Host { height, width, is_map: true, ..x.clone() }
         })),
     }
+}
+
+/// The learned row of an id, if it is one of those.
+fn learned_row(table: &Embedding, id: u32) -> Option<Result<&[f32]>> {
+    let at = id.checked_sub(FIRST_LEARNED)? as usize * table.channels;
+    let row = table.learned.get(at..at + table.channels);
+    Some(row.ok_or_else(|| misfit("embedding")))
 }
 
 /// A layer's vector as it is now.

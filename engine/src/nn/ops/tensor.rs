@@ -7,7 +7,7 @@ use super::{Activation, Then, named};
 use crate::error::Result;
 use crate::nn::act::Repr;
 use crate::nn::layers::Values;
-use crate::nn::{Act, Conv2d, GroupNorm, Linear};
+use crate::nn::{Act, Conv2d, Embedding, FIRST_LEARNED, GroupNorm, Linear};
 
 /// Attention scores are held for as many queries at a time as fit in this.
 const SCORES_LIMIT_BYTES: usize = 256 << 20;
@@ -159,11 +159,24 @@ pub(super) fn layer_norm(x: &Tensor, [weight, bias]: [&Tensor; 2], epsilon: f64)
     Ok(act(named("layer norm", run())?))
 }
 
-pub(super) fn embed(ids: &[u32], table: &Tensor) -> Result<Act> {
+pub(super) fn embed(ids: &[u32], values: &Tensor, table: &Embedding) -> Result<Act> {
+    let mut learned = Vec::new();
+    for (at, &id) in ids.iter().enumerate() {
+        if let Some(row) = super::learned_row(table, id) {
+            learned.push((at, row?));
+        }
+    }
     let run = || {
-        table
-            .index_select(&Tensor::new(ids, table.device())?, 0)?
-            .unsqueeze(0)
+        let known: Vec<u32> = ids
+            .iter()
+            .map(|&id| if id < FIRST_LEARNED { id } else { 0 })
+            .collect();
+        let mut rows = values.index_select(&Tensor::new(known, values.device())?, 0)?;
+        for (at, row) in learned {
+            let row = Tensor::from_slice(row, (1, table.channels), values.device())?;
+            rows = rows.slice_scatter0(&row, at)?;
+        }
+        rows.unsqueeze(0)
     };
     Ok(act(named("embedding", run())?))
 }

@@ -412,7 +412,7 @@ fn prompts(body: &str) -> (String, String) {
 /// The `Key: value` pairs of a line; a value is JSON-quoted or reaches to the next comma. What does
 /// not look like a pair is skipped.
 fn pairs(line: &str) -> Vec<(String, String)> {
-    let mut found = Vec::new();
+    let mut found: Vec<(String, String)> = Vec::new();
     let mut rest = line;
     while !rest.is_empty() {
         let from_word = rest.trim_start_matches(|letter: char| !is_word(letter));
@@ -422,7 +422,10 @@ fn pairs(line: &str) -> Vec<(String, String)> {
             continue;
         };
         let value = value.trim_start();
-        if let Some((text, after)) = object_value(value).or_else(|| quoted_value(value)) {
+        // Civitai's object is there once; looked for at every brace, a hostile text would take for ever.
+        let is_first = key == a1111_add_ons::HASHES && !found.iter().any(|(known, _)| known == key);
+        let object = is_first.then(|| object_value(value)).flatten();
+        if let Some((text, after)) = object.or_else(|| quoted_value(value)) {
             found.push((key.to_owned(), text));
             rest = after;
         } else {

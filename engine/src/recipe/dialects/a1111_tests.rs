@@ -249,10 +249,26 @@ fn a_real_looking_text_with_extras() {
     assert_eq!(recipe.model.id, "dream");
     let noted = |word: &str| notes.iter().any(|note| note.starts_with(word));
     assert_eq!(recipe.network.clip_skip, 2);
-    for word in ["ENSD", "Hires upscale", "<lora"] {
+    for word in ["ENSD", "Hires upscale"] {
         assert!(noted(word), "{word} in {notes:?}");
     }
-    assert!(!noted("Lora hashes") && !noted("Version") && notes.len() == 4);
+    assert!(!noted("Lora hashes") && !noted("Version") && notes.len() == 2);
+    assert!(recipe.add_ons.hashes.is_empty(), "four digits tell nothing");
+}
+
+#[test]
+fn civitais_hashes_are_an_object() {
+    let text = "a <lora:fur:0.8> x\nSteps: 30, Sampler: Euler a, CFG scale: 7, Seed: 3, \
+        Lora hashes: \"fur: 0123456789AB\", TI hashes: \"bad, worse: ffffffffff\", \
+        Hashes: {\"model\": \"aaaaaaaaaa\", \"lora:ink\": \"bbbbbbbbbb\"}, Size: 64x96, Version: v1.9.4";
+    let (recipe, notes) = read(text, [9, 9]).unwrap();
+    assert_eq!(recipe.height_px, 96, "what follows the object is read");
+    assert!(notes.is_empty(), "{notes:?}");
+    let pinned = |name: &str| recipe.add_ons.pinned(name);
+    assert_eq!(pinned("fur"), Some("0123456789ab"));
+    assert_eq!(pinned("worse"), Some("ffffffffff"));
+    assert_eq!(pinned("ink"), Some("bbbbbbbbbb"));
+    assert_eq!(pinned("model"), None);
 }
 
 #[test]
@@ -278,7 +294,14 @@ fn what_is_no_recipe_is_none_and_nothing_panics() {
     assert_eq!((recipe.steps, recipe.width_px), (20, 8));
     assert!(notes.len() >= 3);
     let started = std::time::Instant::now();
-    for hostile in ["a b: \"", "a b", "\"\\", "aa: ,", "a:"] {
+    for hostile in [
+        "a b: \"",
+        "a b",
+        "\"\\",
+        "aa: ,",
+        "a:",
+        "Hashes: {\"a\": \"",
+    ] {
         drop(read(&hostile.repeat(1 << 18), [8, 8]));
     }
     assert!(started.elapsed().as_secs() < 2);

@@ -157,6 +157,8 @@ fn read_graph(texts: &Texts, graph: &Graph) -> Option<Foreign> {
     reader.schedule(name.and_then(Value::as_str));
     prompts(graph, &settings, &mut reader);
     model(graph, &settings, &mut reader);
+    // The one nearest the checkpoint comes first.
+    reader.recipe.add_ons.used.reverse();
     start(graph, base, &settings, &mut reader);
     reader.finish()
 }
@@ -195,7 +197,7 @@ fn prompts(graph: &Graph, settings: &[&str], reader: &mut Reader) {
             );
             reader.note(name, why);
         }
-        let joined = without_our_words(&texts.join(", "));
+        let joined = without_our_words(&texts.join(", ")).replace(EMBEDDING, "");
         if is_negative {
             reader.recipe.negative_prompt = joined;
         } else {
@@ -225,13 +227,20 @@ fn words(graph: &Graph, source: &str, is_negative: bool) -> Vec<String> {
     found
 }
 
+/// What stands before an embedding's name there; here the name alone does.
+const EMBEDDING: &str = "embedding:";
+
 fn model(graph: &Graph, settings: &[&str], reader: &mut Reader) {
     let name = graph.nearest(settings, &["ckpt_name", "unet_name", "model_name"]);
     reader.model(name.and_then(Value::as_str), None);
     for id in settings {
         let class = graph.class(id);
         let named = |name: &str| graph.value(id, name).and_then(Value::as_str).unwrap_or("?");
-        if class.contains("Lora") {
+        let weight = |name: &str| graph.value(id, name).and_then(number);
+        if matches!(class, "LoraLoader" | "LoraLoaderModelOnly") {
+            let text = weight("strength_clip").or((class != "LoraLoader").then_some(0.0));
+            reader.lora(Some(named("lora_name")), weight("strength_model"), text);
+        } else if class.contains("Lora") {
             reader.add_on("LoRA", named("lora_name"));
         } else if class.contains("ControlNetApply") {
             reader.add_on("ControlNet", class);

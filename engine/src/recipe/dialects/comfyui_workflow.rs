@@ -42,7 +42,11 @@ const WIDGETS: &[(&str, &[&str])] = &[
     ("CheckpointLoaderSimple", &["ckpt_name"]),
     ("UNETLoader", &["unet_name"]),
     ("VAELoader", &["vae_name"]),
-    ("LoraLoader", &["lora_name"]),
+    (
+        "LoraLoader",
+        &["lora_name", "strength_model", "strength_clip"],
+    ),
+    ("LoraLoaderModelOnly", &["lora_name", "strength_model"]),
     ("CLIPSetLastLayer", &["stop_at_clip_layer"]),
     ("EmptyLatentImage", &["width", "height", "batch_size"]),
     ("EmptySD3LatentImage", &["width", "height", "batch_size"]),

@@ -59,12 +59,14 @@ fn read(texts: &Texts) -> Option<Foreign> {
         .into_iter()
         .flatten()
     {
-        reader.add_on("LoRA", lora.get(0).and_then(Value::as_str).unwrap_or("?"));
+        let name = lora.get(0).and_then(Value::as_str);
+        reader.lora(name, lora.get(1).and_then(number), None);
     }
     for (key, value) in all.as_object().into_iter().flatten() {
         if key.starts_with("lora_combined_") {
-            let name = value.as_str().and_then(|both| both.split(" : ").next());
-            reader.add_on("LoRA", name.unwrap_or("?"));
+            let both = value.as_str().unwrap_or_default();
+            let (name, weight) = both.rsplit_once(" : ").unwrap_or((both, ""));
+            reader.lora(Some(name), weight.trim().parse().ok(), None);
         }
     }
     reader.clip_skip(all.get("clip_skip").and_then(Value::as_i64));

@@ -64,7 +64,7 @@ fn metadata_json(texts: &Texts, all: &Value) -> Option<Foreign> {
         let model = lora.get("model").or_else(|| lora.get("lora"));
         let name =
             model.and_then(|model| text(model, "name").or_else(|| text(model, "model_name")));
-        reader.add_on("LoRA", name.unwrap_or("?"));
+        reader.lora(name, lora.get("weight").and_then(number), None);
     }
     if let Some(strength) = all
         .get("strength")

@@ -17,7 +17,7 @@ use serde_json::{Map, Value};
 
 use super::metadata::{Dialect, Texts};
 use super::{
-    AddOns, FinalDecoder, Knobs, MAX_JSON_BYTES, ModelRef, NetworkOptions, NoiseKind,
+    AddOnUse, AddOns, FinalDecoder, Knobs, MAX_JSON_BYTES, ModelRef, NetworkOptions, NoiseKind,
     PROMPT_REVISION, Precision, Prompting, RECIPE_VERSION, Recipe, SAMPLER_REVISION,
 };
 use crate::prompt::Weighting;
@@ -235,6 +235,21 @@ impl Reader {
         self.recipe.model.short_hash = hash
             .map(|hash| hash.trim_start_matches("0x").to_ascii_lowercase())
             .filter(|hash| hash.len() >= 8 && hash.bytes().all(|byte| byte.is_ascii_hexdigit()));
+    }
+
+    /// A LoRA with its weights in the network and in the text encoders.
+    fn lora(&mut self, name: Option<&str>, unet: Option<f64>, text: Option<f64>) {
+        let Some(name) = name else {
+            self.note("LoRA", "one without a name is not applied");
+            return;
+        };
+        let name = names::stem(name).to_owned();
+        let used = &mut self.recipe.add_ons.used;
+        if used.iter().all(|one| one.name != name) {
+            let unet = unet.unwrap_or(1.0);
+            let text = text.unwrap_or(unet);
+            used.push(AddOnUse { name, unet, text });
+        }
     }
 
     /// An add-on that is not applied.

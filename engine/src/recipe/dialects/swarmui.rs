@@ -48,12 +48,28 @@ fn read(texts: &Texts) -> Option<Foreign> {
     reader.schedule(text(params, "scheduler"));
     let name = text(params, "model");
     reader.model(name, None);
+    let weights = params.get("loraweights").map(words_of).unwrap_or_default();
+    for (index, name) in params
+        .get("loras")
+        .map(words_of)
+        .unwrap_or_default()
+        .into_iter()
+        .enumerate()
+    {
+        let weight = weights
+            .get(index)
+            .and_then(|weight| weight.trim().parse().ok());
+        reader.lora(Some(&name), weight, None);
+    }
     let listed = all.get("sui_models").and_then(Value::as_array);
     for model in listed.into_iter().flatten() {
         let known = text(model, "name").map(names::stem) == name.map(names::stem);
         // Its hash covers the tensors only, so it can match no file's.
-        if !known && let Some(other) = text(model, "name") {
-            reader.add_on(text(model, "param").unwrap_or("model"), names::stem(other));
+        let param = text(model, "param");
+        if param == Some("loras") {
+            reader.lora(text(model, "name"), None, None);
+        } else if !known && let Some(other) = text(model, "name") {
+            reader.add_on(param.unwrap_or("model"), names::stem(other));
         }
     }
     reader.vae(text(params, "vae").unwrap_or_default());
@@ -62,4 +78,19 @@ fn read(texts: &Texts) -> Option<Foreign> {
     reader.clip_skip(layer.and_then(i64::checked_neg));
     reader.no_counterpart(params, UNKNOWN);
     reader.finish()
+}
+
+/// A list of texts, or one text with commas.
+fn words_of(value: &Value) -> Vec<String> {
+    match value {
+        Value::String(text) => text.split(',').map(|word| word.trim().to_owned()).collect(),
+        Value::Array(items) => {
+            let word = |item: &Value| match item {
+                Value::String(text) => text.clone(),
+                other => other.to_string(),
+            };
+            items.iter().map(word).collect()
+        }
+        _ => Vec::new(),
+    }
 }
