@@ -358,7 +358,9 @@ impl Worker {
         // Impossible step counts show before any work is done.
         pipeline::plan(recipe, &loaded.model.facts().noise)?;
         let reading = recipe.prompting.reading();
-        let prompts = Prompts::encode(recipe, &mut |text| loaded.encode(text, reading, cancel))?;
+        let prompts = Prompts::encode(recipe, &mut |text, role| {
+            loaded.encode(text, reading.of(role), cancel)
+        })?;
         let mut warnings = loaded.model.warnings().to_vec();
         let fields = ["prompt", "negative prompt"].into_iter();
         warnings.extend(fields.zip(prompts.cut()).filter_map(cut_warning));

@@ -64,6 +64,7 @@ impl Ours {
                 latents: &latents,
                 extra: None,
                 timestep: 500.0,
+                size_px: [512, 512],
                 conditions: &[&self.prompts[0], &self.prompts[1]],
                 guidance: None,
             };

@@ -124,6 +124,7 @@ fn weighted_prompts_and_chunks_are_encoded_as_the_reference_does() {
             let reading = Reading {
                 syntax: PromptSyntax::A1111,
                 weighting: case.weighting,
+                ..Reading::default()
             };
             let ours = model.encode_prompt(&case.text, reading, &cancel).unwrap();
             let ours = ours.tokens.to_tensor().unwrap();

@@ -7,7 +7,7 @@ use crate::cancel::CancelToken;
 use crate::error::Result;
 use crate::latent::Latents;
 use crate::nn::Act;
-use crate::prompt::Reading;
+use crate::prompt::{Reading, Role};
 use crate::schedules::NoiseTable;
 
 /// What a model is, from its configuration files and headers.
@@ -37,6 +37,10 @@ pub struct ModelFacts {
 pub struct Conditioning {
     /// Text tokens (1, N, C); N is a multiple of the context.
     pub tokens: Act,
+    /// The whole text as one vector (1, 1, C), for models that take one.
+    pub pooled: Option<Act>,
+    /// What the text is for.
+    pub role: Role,
     /// Tokens of the text without marks, and how many the model reads.
     pub count: (usize, usize),
 }
@@ -77,6 +81,8 @@ pub struct NetworkInput<'a> {
     pub extra: Option<&'a Tensor>,
     /// The network's time input.
     pub timestep: f64,
+    /// Width and height of the picture in pixels, for models that are told.
+    pub size_px: [u32; 2],
     /// The prompts, of equal length, one prediction each.
     pub conditions: &'a [&'a Conditioning],
     /// Guidance scale for models that take it as an input.

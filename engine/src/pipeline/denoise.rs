@@ -26,6 +26,8 @@ pub(super) struct GuidedDenoiser<'a> {
     /// Further input channels of inpainting models.
     pub(super) extra: Option<&'a Tensor>,
     pub(super) prompts: &'a Prompts,
+    /// Width and height of the picture the model makes, without padding.
+    pub(super) size_px: [u32; 2],
     /// Steps done, set by the observer: prompts may change with it.
     pub(super) step: &'a Cell<usize>,
     pub(super) guidance: Guidance,
@@ -54,6 +56,7 @@ impl Denoiser for GuidedDenoiser<'_> {
                 latents,
                 extra: self.extra,
                 timestep,
+                size_px: self.size_px,
                 conditions,
                 guidance,
             };

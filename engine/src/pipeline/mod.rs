@@ -132,6 +132,7 @@ pub fn render(
     let mut denoiser = GuidedDenoiser {
         model: inputs.model,
         extra: start.extra.as_ref(),
+        size_px: start.made_px,
         prompts: inputs.prompts,
         step: &step,
         guidance: Guidance {

@@ -57,6 +57,18 @@ pub enum Weighting {
     ComfyUi,
 }
 
+/// What a text is for. Most models read all alike.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Role {
+    /// What to draw.
+    #[default]
+    Prompt,
+    /// What to avoid.
+    Negative,
+    /// Nothing is to be avoided: the negative prompt is empty.
+    NoNegative,
+}
+
 /// How a text is read by the text encoder.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Reading {
@@ -64,6 +76,8 @@ pub struct Reading {
     pub syntax: PromptSyntax,
     /// The maths of weights.
     pub weighting: Weighting,
+    /// What the text is for.
+    pub role: Role,
 }
 
 impl Reading {
@@ -71,7 +85,14 @@ impl Reading {
     pub const PLAIN: Self = Self {
         syntax: PromptSyntax::Plain,
         weighting: Weighting::A1111,
+        role: Role::Prompt,
     };
+
+    /// The same, for a text of another role.
+    #[must_use]
+    pub const fn of(self, role: Role) -> Self {
+        Self { role, ..self }
+    }
 }
 
 /// A letter, digit or underscore: what `\w` matches in the reference's patterns.

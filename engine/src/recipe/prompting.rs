@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{PROMPT_REVISION, Recipe};
 use crate::prompt::dynamic::{Wildcards, choose, is_dynamic};
-use crate::prompt::{PromptSyntax, Reading, Weighting};
+use crate::prompt::{PromptSyntax, Reading, Role, Weighting};
 
 /// Last revision whose only grammar was [`PromptSyntax::Plain`].
 const LAST_PLAIN_REVISION: u32 = 1;
@@ -60,6 +60,7 @@ impl Prompting {
         Reading {
             syntax: self.syntax,
             weighting: self.weighting,
+            role: Role::Prompt,
         }
     }
 }

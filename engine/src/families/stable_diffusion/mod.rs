@@ -1,12 +1,15 @@
-//! Stable Diffusion 1.x and 2.x and their kin (Rombach et al. 2022): a CLIP text transformer, a
-//! UNet, an autoencoder, in the diffusers layout or in one file.
+//! Stable Diffusion 1.x, 2.x and XL and their kin (Rombach et al. 2022; Podell et al. 2023): CLIP text
+//! transformers, a UNet, an autoencoder, in the diffusers layout or in one file.
 
+mod added;
 pub mod autoencoder;
 pub mod autoencoder_kl;
 pub mod autoencoder_tiny;
 mod blocks;
+mod encoders;
 mod prediction;
 mod single;
+mod single_xl;
 pub mod text;
 pub mod unet;
 pub mod unet_config;
@@ -22,15 +25,15 @@ use crate::error::{EngineError, Result};
 use crate::latent::Latents;
 use crate::nn::{Act, Compute, ops};
 use crate::prompt::Reading;
-use crate::prompt::encode::encode;
 use crate::prompt::tokenizer::Tokenizer;
 use crate::schedules::{NoiseTable, PipelineRules};
 use crate::weights::Weights;
 use crate::weights::files::ModelFiles;
+use added::{Additions, Numbers};
 use autoencoder::AutoencoderConfig;
 use blocks::Context;
-use text::{TextConfig, TextEncoder};
-use unet::Unet;
+use encoders::{Encoders, EncodersConfig};
+use unet::{Embeddings, Unet};
 use unet_config::UnetConfig;
 
 /// The family.
@@ -41,6 +44,9 @@ pub const SPEC: FamilySpec = FamilySpec {
         "StableDiffusionPipeline",
         "StableDiffusionImg2ImgPipeline",
         "StableDiffusionInpaintPipeline",
+        "StableDiffusionXLPipeline",
+        "StableDiffusionXLImg2ImgPipeline",
+        "StableDiffusionXLInpaintPipeline",
         "LatentConsistencyModelPipeline",
         "LatentConsistencyModelImg2ImgPipeline",
     ],
@@ -52,17 +58,19 @@ pub const SPEC: FamilySpec = FamilySpec {
 
 /// All configuration of a model, checked as a whole.
 struct Parts {
-    text: TextConfig,
+    text: EncodersConfig,
     unet: UnetConfig,
     autoencoder: AutoencoderConfig,
+    numbers: Option<Numbers>,
     facts: ModelFacts,
 }
 
 fn read_parts(files: &ModelFiles) -> Result<Parts> {
-    let text = TextConfig::read(files, "text_encoder")?;
     let unet = UnetConfig::read(files)?;
+    let is_xl = unet.added.is_some();
+    let text = EncodersConfig::read(files, is_xl)?;
     let autoencoder = AutoencoderConfig::read(files)?;
-    let noise = read_noise(files)?;
+    let noise = read_noise(files, is_xl)?;
     let latent_channels = autoencoder.latent_channels();
     let unfit = |found: String, remedy: &str| EngineError::UnsupportedModel {
         path: files.label("unet/config.json"),
@@ -88,41 +96,71 @@ fn read_parts(files: &ModelFiles) -> Result<Parts> {
     if let Some(level) = unet
         .levels
         .iter()
-        .find(|level| level.context_channels != text.channels)
+        .find(|level| level.context_channels != text.channels())
     {
         return Err(unfit(
             format!("“cross_attention_dim” is {}", level.context_channels),
-            &format!("with this text encoder it must be {}", text.channels),
+            &format!(
+                "with this model's text encoders it must be {}",
+                text.channels()
+            ),
         ));
     }
+    let numbers = unet
+        .added
+        .map(|added| {
+            Numbers::of(added, text.pooled_channels()).ok_or_else(|| {
+                let (vector, each) = (text.pooled_channels(), added.number_channels);
+                unfit(
+                    format!(
+                        "“projection_class_embeddings_input_dim” is {}",
+                        added.channels
+                    ),
+                    &format!(
+                        "with this text encoder it must be {} (or {} for a refiner)",
+                        vector + 6 * each,
+                        vector + 5 * each
+                    ),
+                )
+            })
+        })
+        .transpose()?;
     let factor = autoencoder.factor();
-    let [height, width] = unet.sample_size.unwrap_or([64, 64]);
+    let [height, width] = unet
+        .sample_size
+        .unwrap_or(if is_xl { [128, 128] } else { [64, 64] });
     let side = |latent: usize| {
         u32::try_from(latent * factor)
             .unwrap_or(512)
             .clamp(16, 4096)
     };
     let facts = ModelFacts {
-        variant: variant(&unet, inpainting),
+        variant: variant(&unet, numbers, inpainting),
         native_px: [side(width), side(height)],
         factor,
         latent_channels,
         inpainting,
         guidance_channels: unet.guidance_channels,
-        context: text.context,
+        context: text.context(),
         noise,
     };
     Ok(Parts {
         text,
         unet,
         autoencoder,
+        numbers,
         facts,
     })
 }
 
-/// Which of the family's models it is, for people: `1.x`, `2.x inpainting`…
-fn variant(unet: &UnetConfig, inpainting: bool) -> String {
-    let version = if unet.linear_projection { "2.x" } else { "1.x" };
+/// Which of the family's models it is, for people: `1.x`, `2.x inpainting`, `XL refiner`…
+fn variant(unet: &UnetConfig, numbers: Option<Numbers>, inpainting: bool) -> String {
+    let version = match numbers {
+        Some(Numbers::Sizes) => "XL",
+        Some(Numbers::Score) => "XL refiner",
+        None if unet.linear_projection => "2.x",
+        None => "1.x",
+    };
     let kind = match (inpainting, unet.guidance_channels) {
         (true, _) => " inpainting",
         (false, Some(_)) => " LCM",
@@ -131,34 +169,37 @@ fn variant(unet: &UnetConfig, inpainting: bool) -> String {
     format!("{version}{kind}")
 }
 
-fn read_noise(files: &ModelFiles) -> Result<NoiseTable> {
+fn read_noise(files: &ModelFiles, is_xl: bool) -> Result<NoiseTable> {
     const FILE: &str = "scheduler/scheduler_config.json";
     let path = files.label(FILE);
     let text = String::from_utf8(files.open(FILE)?.read_all(1 << 20)?).map_err(|_not_utf8| {
         EngineError::bad_file(&path, "not UTF-8 text", "copy the model folder again")
     })?;
-    NoiseTable::parse(&path, &text, PipelineRules::StableDiffusion)
+    let rules = if is_xl {
+        PipelineRules::AsWritten
+    } else {
+        PipelineRules::StableDiffusion
+    };
+    NoiseTable::parse(&path, &text, rules)
 }
 
 fn inspect(files: &ModelFiles) -> Result<ModelFacts> {
     let parts = read_parts(files)?;
     let cancel = CancelToken::default();
-    for folder in ["text_encoder", "unet", "vae"] {
+    parts.text.check(files, &cancel)?;
+    for folder in ["unet", "vae"] {
         Weights::open(files, folder, &cancel)?;
     }
-    Tokenizer::read(files, "tokenizer", parts.text.context)?.check_rows(parts.text.vocabulary)?;
     Ok(parts.facts)
 }
 
 fn tokenizer(files: &ModelFiles) -> Result<Tokenizer> {
-    let context = TextConfig::read(files, "text_encoder")?.context;
-    Tokenizer::read(files, "tokenizer", context)
+    let is_xl = UnetConfig::read(files)?.added.is_some();
+    EncodersConfig::read(files, is_xl)?.tokenizer(files)
 }
 
 fn load(files: &ModelFiles, compute: &Compute, cancel: &CancelToken) -> Result<Box<dyn Model>> {
     let parts = read_parts(files)?;
-    let tokenizer = Tokenizer::read(files, "tokenizer", parts.text.context)?;
-    tokenizer.check_rows(parts.text.vocabulary)?;
     let mut warnings = Vec::new();
     let mut note_unused = |folder: &str, unused: Vec<String>| {
         // The pooled output's projection belongs to the format and is of no use here.
@@ -173,12 +214,11 @@ fn load(files: &ModelFiles, compute: &Compute, cancel: &CancelToken) -> Result<B
             ));
         }
     };
-    let text = {
-        let weights = Weights::open(files, "text_encoder", cancel)?;
-        let text = TextEncoder::load(parts.text, &weights.root(compute))?;
-        note_unused("text_encoder", weights.unused());
-        text
-    };
+    let text = parts
+        .text
+        .load(files, compute, cancel, &mut |folder, weights| {
+            note_unused(folder, weights.unused());
+        })?;
     let unet = {
         let weights = Weights::open(files, "unet", cancel)?;
         let unet = Unet::load(parts.unet, &weights.root(compute))?;
@@ -188,10 +228,10 @@ fn load(files: &ModelFiles, compute: &Compute, cancel: &CancelToken) -> Result<B
     let (autoencoder, unused) = parts.autoencoder.load(files, compute, cancel)?;
     note_unused("vae", unused);
     Ok(Box::new(StableDiffusion {
-        tokenizer,
         text,
         unet,
         autoencoder,
+        additions: parts.numbers.map(Additions::new),
         facts: parts.facts,
         warnings,
         contexts: Mutex::default(),
@@ -200,10 +240,11 @@ fn load(files: &ModelFiles, compute: &Compute, cancel: &CancelToken) -> Result<B
 
 /// A loaded model.
 struct StableDiffusion {
-    tokenizer: Tokenizer,
-    text: TextEncoder,
+    text: Encoders,
     unet: Unet,
     autoencoder: Box<dyn Autoencoder>,
+    /// What joins the time embedding, in XL.
+    additions: Option<Additions>,
     facts: ModelFacts,
     warnings: Vec<String>,
     /// Prompts as the UNet has read them, by their tokens, oldest first: a run asks for the same ones
@@ -264,13 +305,7 @@ impl Model for StableDiffusion {
         reading: Reading,
         cancel: &CancelToken,
     ) -> Result<Conditioning> {
-        let encoded = encode(&self.tokenizer, text, reading, &mut |ids| {
-            self.text.encode(ids, cancel)
-        })?;
-        Ok(Conditioning {
-            tokens: encoded.tokens,
-            count: (encoded.used, encoded.room),
-        })
+        self.text.encode(text, reading, cancel)
     }
 
     fn predict(&self, input: &NetworkInput<'_>, cancel: &CancelToken) -> Result<Vec<Latents>> {
@@ -294,9 +329,17 @@ impl Model for StableDiffusion {
             }
             _ => None,
         };
+        let added = match &self.additions {
+            Some(additions) => additions.of(&self.unet, input)?,
+            None => None,
+        };
+        let more = Embeddings {
+            guidance: guidance.as_ref(),
+            added: added.as_ref(),
+        };
         let y = self
             .unet
-            .forward(&x, input.timestep, &context, guidance.as_ref(), cancel)?;
+            .forward(&x, input.timestep, &context, more, cancel)?;
         let y = y.to_tensor()?;
         (0..count)
             .map(|index| Ok(Latents::new(y.narrow(0, index, 1)?.contiguous()?)))
