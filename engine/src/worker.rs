@@ -3,6 +3,7 @@
 
 mod hashing;
 mod listener;
+mod refiner;
 
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -23,7 +24,7 @@ use crate::library::files::numbered;
 use crate::library::{Library, save_to_file, save_to_folder};
 use crate::nn::release;
 
-use crate::pipeline::{self, Inputs, Prompts, Rendered};
+use crate::pipeline::{self, Inputs, Prompts, Relief, Rendered};
 use crate::preview::LinearMap;
 use crate::prompt::Reading;
 use crate::prompt::wildcards::WildcardFiles;
@@ -57,6 +58,8 @@ pub(crate) struct Worker {
     library: Option<Library>,
     probe: StageProbe,
     loaded: Option<Loaded>,
+    /// The model that takes over at low noise, where a recipe names one.
+    refiner: Option<Loaded>,
     /// What the current job is doing, for the panic fence.
     stage: Option<Stage>,
 }
@@ -77,6 +80,7 @@ impl Worker {
             library: None,
             probe,
             loaded: None,
+            refiner: None,
             stage: None,
         }
     }
@@ -116,7 +120,7 @@ impl Worker {
             let backend = Arc::clone(&self.backend);
             let load = || backend.run(|| self.load(&found, precision, &cancel).is_ok());
             if catch_unwind(AssertUnwindSafe(load)).is_err() {
-                self.loaded = None;
+                self.forget_models();
             }
             release();
         }
@@ -130,8 +134,8 @@ impl Worker {
         let backend = Arc::clone(&self.backend);
         let run = || tuned.and_then(|()| backend.run(|| self.run_job(waiting)));
         let result = catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|payload| {
-            // Whatever the panic left half-done goes with the model.
-            self.loaded = None;
+            // Whatever the panic left half-done goes with the models.
+            self.forget_models();
             let stage = self.stage.map_or("starting", stage_name);
             let report = panic_message(payload.as_ref());
             Err(EngineError::Internal {
@@ -184,10 +188,11 @@ impl Worker {
         });
 
         let began = Instant::now();
-        if !self.is_loaded(&found, recipe.precision) {
+        if !is_loaded(&self.loaded, &found, recipe.precision) {
             self.enter(job, 0, Stage::LoadingModel);
             self.load(&found, recipe.precision, cancel)?;
         }
+        self.load_refiner(&mut recipe, job, cancel)?;
         let load_secs = began.elapsed().as_secs_f64();
         let pinned = recipe.model.sha256.take();
         let hash = HashInBackground::start(&found, cancel);
@@ -266,32 +271,18 @@ impl Worker {
         });
     }
 
-    fn is_loaded(&self, found: &Found, precision: Precision) -> bool {
-        self.loaded.as_ref().is_some_and(|loaded| {
-            loaded.precision == precision
-                && loaded.found.files.label("") == found.files.label("")
-                && loaded.found.stamp == found.stamp
-                && loaded.found.is_unchanged()
-        })
+    fn forget_models(&mut self) {
+        self.loaded = None;
+        self.refiner = None;
     }
 
     fn load(&mut self, found: &Found, precision: Precision, cancel: &CancelToken) -> Result<()> {
-        if self.is_loaded(found, precision) {
+        if is_loaded(&self.loaded, found, precision) {
             return Ok(());
         }
         // The former model goes first: two at once may not fit.
         self.loaded = None;
-        let compute = self.backend.compute(precision);
-        let model = (identify(&found.files)?.load)(&found.files, &compute, cancel)?;
-        let map = LinearMap::for_autoencoder(model.autoencoder(), self.backend.device(), cancel)?;
-        self.loaded = Some(Loaded {
-            found: found.clone(),
-            precision,
-            model,
-            map,
-            encodings: HashMap::new(),
-            decode_secs_per_px: None,
-        });
+        self.loaded = Some(Loaded::load(found, precision, &self.backend, cancel)?);
         Ok(())
     }
 
@@ -357,10 +348,21 @@ impl Worker {
         };
         // Impossible step counts show before any work is done.
         pipeline::plan(recipe, &loaded.model.facts().noise)?;
-        let reading = recipe.prompting.reading();
-        let prompts = Prompts::encode(recipe, &mut |text, role| {
-            loaded.encode(text, reading.of(role), cancel)
-        })?;
+        let prompts = loaded.prompts(recipe, cancel)?;
+        let relief_prompts = match &mut self.refiner {
+            Some(refiner) => Some(refiner.prompts(recipe, cancel)?),
+            None => None,
+        };
+        let train_steps = loaded.model.facts().noise.train_steps();
+        let relief = match (&self.refiner, &relief_prompts, &recipe.refiner) {
+            (Some(refiner), Some(prompts), Some(settings)) => Some(Relief::new(
+                loaded.model.as_ref(),
+                refiner.model.as_ref(),
+                prompts,
+                settings.cutoff(train_steps),
+            )?),
+            _ => None,
+        };
         let mut warnings = loaded.model.warnings().to_vec();
         let fields = ["prompt", "negative prompt"].into_iter();
         warnings.extend(fields.zip(prompts.cut()).filter_map(cut_warning));
@@ -372,6 +374,7 @@ impl Worker {
             model: loaded.model.as_ref(),
             device: self.backend.device(),
             prompts: &prompts,
+            refiner: relief,
             start: start
                 .as_ref()
                 .map(|(picture, mask)| (picture, mask.as_ref())),
@@ -452,7 +455,43 @@ impl Worker {
     }
 }
 
+fn is_loaded(loaded: &Option<Loaded>, found: &Found, precision: Precision) -> bool {
+    loaded.as_ref().is_some_and(|loaded| {
+        loaded.precision == precision
+            && loaded.found.files.label("") == found.files.label("")
+            && loaded.found.stamp == found.stamp
+            && loaded.found.is_unchanged()
+    })
+}
+
 impl Loaded {
+    fn load(
+        found: &Found,
+        precision: Precision,
+        backend: &Backend,
+        cancel: &CancelToken,
+    ) -> Result<Self> {
+        let compute = backend.compute(precision);
+        let model = (identify(&found.files)?.load)(&found.files, &compute, cancel)?;
+        let map = LinearMap::for_autoencoder(model.autoencoder(), backend.device(), cancel)?;
+        Ok(Self {
+            found: found.clone(),
+            precision,
+            model,
+            map,
+            encodings: HashMap::new(),
+            decode_secs_per_px: None,
+        })
+    }
+
+    /// Both prompts of a recipe, as this model reads them.
+    fn prompts(&mut self, recipe: &Recipe, cancel: &CancelToken) -> Result<Prompts> {
+        let reading = recipe.prompting.reading();
+        Prompts::encode(recipe, &mut |text, role| {
+            self.encode(text, reading.of(role), cancel)
+        })
+    }
+
     fn encode(
         &mut self,
         text: &str,

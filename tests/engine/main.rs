@@ -15,3 +15,4 @@ mod jobs;
 mod layouts;
 mod paste_back;
 mod prompts;
+mod refiner;

@@ -9,6 +9,7 @@
 
 mod cli;
 mod cli_knobs;
+mod cli_refiner;
 mod formats;
 mod library;
 mod machine;

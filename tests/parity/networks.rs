@@ -117,7 +117,8 @@ pub(crate) fn check_text_and_unet(name: &str, model: &dyn Model, fixture: &Fixtu
             .unwrap();
         let channels = model.facts().latent_channels;
         let extra_channels = x.dims()[1] - channels;
-        assert_eq!(extra_channels > 0, model.facts().inpainting, "{name}");
+        let sees = model.facts().inpainting || model.facts().edits;
+        assert_eq!(extra_channels > 0, sees, "{name}");
         let extra = (extra_channels > 0).then(|| {
             x.narrow(1, channels, extra_channels)
                 .unwrap()
@@ -225,7 +226,9 @@ each_model!(
     starter,
     xl,
     xl_inpainting,
-    xl_refiner
+    xl_refiner,
+    sd1_edit,
+    xl_edit
 );
 
 #[test]

@@ -24,7 +24,7 @@ pub fn model(name: &str) -> PathBuf {
 }
 
 /// Every tiny model and the starter model.
-pub const MODELS: [&str; 10] = [
+pub const MODELS: [&str; 12] = [
     "sd1",
     "sd2",
     "inpainting",
@@ -35,6 +35,8 @@ pub const MODELS: [&str; 10] = [
     "xl",
     "xl_inpainting",
     "xl_refiner",
+    "sd1_edit",
+    "xl_edit",
 ];
 
 /// Copies a folder with everything in it; the copy may be broken at will.

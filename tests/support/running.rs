@@ -235,6 +235,8 @@ pub fn recipe(model: &str) -> Recipe {
         knobs: Knobs::default(),
         noise_source: NoiseKind::TorchCpu,
         precision: Precision::F32,
+        image_guidance: None,
+        refiner: None,
         start: None,
         sampler_revision: SAMPLER_REVISION,
         prompt_revision: PROMPT_REVISION,

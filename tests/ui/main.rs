@@ -13,6 +13,7 @@ mod harness;
 mod knobs;
 mod reach;
 mod recipe;
+mod refiner;
 mod seed;
 mod settings;
 mod sizes;

@@ -12,6 +12,7 @@ mod overrides;
 mod progress;
 mod recipe;
 mod recipe_file;
+mod refiner;
 mod render;
 mod request;
 mod session;
@@ -195,6 +196,8 @@ fn worded(error: &EngineError) -> String {
         "height_px" => "--size: height",
         "negative_prompt" => "--negative",
         "guidance_rescale" => "--guidance-rescale",
+        "image_guidance" => "--image-guidance",
+        "start" => "--init",
         "noise_source" => "--noise-source",
         "count" => "--batch",
         "knobs.eta" => "--eta",
@@ -204,6 +207,8 @@ fn worded(error: &EngineError) -> String {
         "knobs.s_noise" => "--s-noise",
         "knobs.rho" => "--rho",
         "knobs.sigmas" => "--sigmas",
+        "refiner" | "refiner.model" => "--refiner",
+        "refiner.switch_at" => "--refiner-switch",
         "mask" => "--mask",
         "start.picture" => "--init",
         "start.strength" => "--strength",

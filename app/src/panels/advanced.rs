@@ -8,6 +8,7 @@ use pentimento_engine::recipe::{NoiseKind, Precision};
 
 use super::PanelCx;
 use super::knobs::knobs_ui;
+use super::refiner::refiner_ui;
 use crate::command::Command;
 use crate::studio::draft::DraftEdit;
 use crate::text::t;
@@ -59,6 +60,7 @@ fn body_ui(ui: &mut Ui, cx: &mut PanelCx<'_>) {
     )
     .on_hover_text(t("guidance-rescale-tip"));
     knobs_ui(ui, &mut sampling);
+    refiner_ui(ui, cx);
     ui.label(theme::muted(ui, t("weighting")).size(12.5))
         .on_hover_text(t("weighting-tip"));
     let mut weighting = cx.studio.draft.prompting.weighting;

@@ -12,6 +12,7 @@ mod menu_bar;
 mod model;
 mod notices;
 mod prompt;
+mod refiner;
 mod sampling;
 mod seed;
 mod settings;

@@ -5,7 +5,7 @@ use pentimento_engine::prompt::Weighting;
 use pentimento_engine::prompt::inspect::PromptQuery;
 use pentimento_engine::recipe::{
     InpaintArea, Knobs, MaskedContent, ModelRef, NoiseKind, PROMPT_REVISION, Precision, Prompting,
-    RECIPE_VERSION, Recipe, SAMPLER_REVISION,
+    RECIPE_VERSION, Recipe, Refiner, SAMPLER_REVISION,
 };
 use pentimento_engine::samplers::{self, Uses};
 use serde::{Deserialize, Serialize};
@@ -38,6 +38,8 @@ pub struct Draft {
     pub count: u32,
     /// What to do with the picture on the canvas.
     pub start: StartDraft,
+    /// The model that takes over for the last details.
+    pub refiner: Option<Refiner>,
     /// Fields of a recalled recipe that this version does not know.
     pub unknown: Map<String, Value>,
 }
@@ -52,6 +54,8 @@ pub struct Sampling {
     pub guidance: f64,
     /// Guidance rescale, 0 to 1.
     pub guidance_rescale: f64,
+    /// Image guidance scale of models that change pictures, 0 to 100.
+    pub image_guidance: f64,
     /// Sampler id.
     pub sampler: String,
     /// Schedule id.
@@ -70,6 +74,7 @@ impl Default for Sampling {
             steps: 20,
             guidance: 7.0,
             guidance_rescale: 0.0,
+            image_guidance: Recipe::IMAGE_GUIDANCE,
             sampler: String::new(),
             schedule: String::new(),
             knobs: Knobs::of_new_recipes(),
@@ -189,6 +194,8 @@ pub enum DraftEdit {
     Count(u32),
     /// Use of the canvas.
     Start(StartDraft),
+    /// The model that takes over, and when.
+    Refiner(Option<Refiner>),
     /// Every control from a recipe.
     Recall(Box<Recipe>),
 }
@@ -217,6 +224,7 @@ impl Draft {
             DraftEdit::Seed(seed) => self.seed = seed,
             DraftEdit::Count(count) => self.count = count.clamp(1, MAX_COUNT),
             DraftEdit::Start(start) => self.start = start,
+            DraftEdit::Refiner(refiner) => self.refiner = refiner,
             DraftEdit::Recall(recipe) => self.recall(*recipe),
         }
     }
@@ -240,6 +248,8 @@ impl Draft {
         self.sampling.steps = self.sampling.steps.clamp(1, 1000);
         self.sampling.guidance = clamp(self.sampling.guidance, 0.0, 100.0, 7.0);
         self.sampling.guidance_rescale = clamp(self.sampling.guidance_rescale, 0.0, 1.0, 0.0);
+        let image_guidance = &mut self.sampling.image_guidance;
+        *image_guidance = clamp(*image_guidance, 0.0, 100.0, Recipe::IMAGE_GUIDANCE);
         let knobs = &mut self.sampling.knobs;
         knobs.eta = knobs.eta.map(|eta| clamp(eta, 0.0, 1.0, 0.0));
         knobs.s_churn = clamp(knobs.s_churn, 0.0, 100.0, 0.0);
@@ -247,6 +257,9 @@ impl Draft {
         knobs.s_tmax = knobs.s_tmax.map(|most| clamp(most, 0.0, 1000.0, 1000.0));
         knobs.s_noise = clamp(knobs.s_noise, 0.0, 2.0, 1.0);
         knobs.rho = knobs.rho.map(|rho| clamp(rho, 0.1, 100.0, 7.0));
+        if let Some(refiner) = &mut self.refiner {
+            refiner.switch_at = clamp(refiner.switch_at, 0.0, 1.0, Refiner::USUAL_SWITCH);
+        }
         self.start.strength = clamp(self.start.strength, 0.01, 1.0, 0.75);
         self.start.blur_px = self.start.blur_px.min(64);
         self.start.padding_px = self.start.padding_px.min(256);
@@ -267,6 +280,7 @@ impl Draft {
         self.sampling.steps = defaults.steps;
         self.sampling.guidance = defaults.guidance;
         self.sampling.guidance_rescale = 0.0;
+        self.sampling.image_guidance = Recipe::IMAGE_GUIDANCE;
         self.sampling.sampler = defaults.sampler;
         self.sampling.schedule = defaults.schedule;
         self.sampling.knobs = Knobs::of_new_recipes();
@@ -318,16 +332,30 @@ impl Draft {
             steps: self.sampling.run_steps(),
             guidance: self.sampling.guidance,
             guidance_rescale: self.sampling.guidance_rescale,
+            image_guidance: self
+                .model_info(catalog)
+                .is_some_and(|model| model.edits)
+                .then_some(self.sampling.image_guidance),
             sampler: self.sampling.sampler.clone(),
             schedule: self.sampling.schedule.clone(),
             knobs: self.sampling.used_knobs(),
             noise_source: self.sampling.noise_source,
             precision: self.sampling.precision,
+            refiner: self.refiner_of(catalog),
             start: None,
             sampler_revision: SAMPLER_REVISION,
             prompt_revision: PROMPT_REVISION,
             unknown: self.unknown.clone(),
         }
+    }
+
+    /// The refiner with its files' hash, where the catalogue knows it.
+    fn refiner_of(&self, catalog: &Catalog) -> Option<Refiner> {
+        let mut refiner = self.refiner.clone()?;
+        refiner.model.sha256 = catalog
+            .find(&refiner.model.id)
+            .and_then(|model| model.sha256.clone());
+        Some(refiner)
     }
 
     /// Every control as the recipe has it, its seed locked.
@@ -345,6 +373,7 @@ impl Draft {
             steps: recipe.steps,
             guidance: recipe.guidance,
             guidance_rescale: recipe.guidance_rescale,
+            image_guidance: recipe.image_guidance.unwrap_or(Recipe::IMAGE_GUIDANCE),
             sampler: recipe.sampler,
             schedule: recipe.schedule,
             knobs: recipe.knobs,
@@ -353,6 +382,7 @@ impl Draft {
         };
         self.seed.value = recipe.seed;
         self.seed.locked = true;
+        self.refiner = recipe.refiner;
         self.unknown = recipe.unknown;
         self.start.mode = StartMode::New;
         if let Some(start) = recipe.start {

@@ -55,6 +55,11 @@ impl Studio {
         if let Some((meant, _)) = self.catalog.meant(&recipe.model) {
             recipe.model.id.clone_from(&meant.id);
         }
+        if let Some(refiner) = &mut recipe.refiner
+            && let Some((meant, _)) = self.catalog.meant(&refiner.model)
+        {
+            refiner.model.id.clone_from(&meant.id);
+        }
         let (former, wanted) = (self.draft.model.clone(), recipe.model.id.clone());
         self.draft
             .apply(DraftEdit::Recall(Box::new(recipe)), &self.catalog);

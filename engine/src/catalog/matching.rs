@@ -65,6 +65,7 @@ mod tests {
             context_tokens: 75,
             prediction: String::new(),
             inpainting: false,
+            edits: false,
             storage: Storage::default(),
             defaults: Defaults {
                 steps: 1,

@@ -23,6 +23,8 @@ pub struct ModelFacts {
     pub latent_channels: usize,
     /// Whether the network takes mask and masked picture beside the latents.
     pub inpainting: bool,
+    /// Whether the network takes a picture to change beside the latents (InstructPix2Pix).
+    pub edits: bool,
     /// Channels of the guidance embedding of distilled models, if any: they take the scale as an
     /// input, so that one network call does.
     pub guidance_channels: Option<usize>,
@@ -77,7 +79,8 @@ pub trait Model: Send + Sync {
 pub struct NetworkInput<'a> {
     /// Latents (1, C, h, w).
     pub latents: &'a Latents,
-    /// Mask (1 channel, 1 = repaint) and masked picture's latents, (1, 1 + C, h, w).
+    /// Mask (1 channel, 1 = repaint) and masked picture's latents, (1, 1 + C, h, w); or the latents of
+    /// the picture to change, without scaling factor, (1, C, h, w).
     pub extra: Option<&'a Tensor>,
     /// The network's time input.
     pub timestep: f64,

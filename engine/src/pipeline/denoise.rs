@@ -6,12 +6,12 @@ use std::time::Instant;
 
 use candle_core::Tensor;
 
-use super::Listener;
 use super::prompts::Prompts;
 use super::start::Blend;
+use super::{Listener, Relief};
 use crate::cancel::CancelToken;
 use crate::denoiser::{Denoiser, Level, Observer, StepInfo};
-use crate::error::Result;
+use crate::error::{EngineError, Result};
 use crate::families::model::{Conditioning, Model, NetworkInput};
 use crate::guidance::{Guidance, compose, predicted_x0};
 use crate::latent::Latents;
@@ -26,26 +26,39 @@ pub(super) struct GuidedDenoiser<'a> {
     /// Further input channels of inpainting models.
     pub(super) extra: Option<&'a Tensor>,
     pub(super) prompts: &'a Prompts,
+    /// Who takes over at low noise.
+    pub(super) refiner: Option<Relief<'a>>,
     /// Width and height of the picture the model makes, without padding.
     pub(super) size_px: [u32; 2],
     /// Steps done, set by the observer: prompts may change with it.
     pub(super) step: &'a Cell<usize>,
     pub(super) guidance: Guidance,
+    /// How closely a picture that the network is shown is kept to.
+    pub(super) image_guidance: f64,
     pub(super) cancel: &'a CancelToken,
 }
 
 impl Denoiser for GuidedDenoiser<'_> {
     fn denoise(&mut self, latents: &Latents, level: &Level) -> Result<Latents> {
         self.cancel.check()?;
-        let facts = self.model.facts();
+        let relief = self
+            .refiner
+            .filter(|refiner| level.timestep < refiner.cutoff);
+        let (model, prompts) = match relief {
+            Some(refiner) => (refiner.model, refiner.prompts),
+            None => (self.model, self.prompts),
+        };
+        let facts = model.facts();
         // Models distilled to take the scale as an input need no second half.
         let guidance = facts
             .guidance_channels
             .is_some()
             .then_some(self.guidance.scale);
-        let now = self.prompts.at(self.step.get());
+        let now = prompts.at(self.step.get());
         // Prompts joined by weights are told apart from no prompt, even where guidance is off.
-        let both = guidance.is_none() && (self.guidance.is_on() || !now.is_single());
+        let mut both = guidance.is_none() && (self.guidance.is_on() || !now.is_single());
+        // As the reference: a model that is shown a picture is guided by both or not at all.
+        both &= !facts.edits || self.image_guidance >= 1.0;
         let mut conditions: Vec<&Conditioning> = Vec::with_capacity(now.parts.len() + 1);
         conditions.extend(both.then_some(now.negative));
         conditions.extend(now.parts.iter().map(|(_, condition)| *condition));
@@ -54,20 +67,28 @@ impl Denoiser for GuidedDenoiser<'_> {
         for conditions in conditions.chunks(MOST_TOGETHER) {
             let input = NetworkInput {
                 latents,
-                extra: self.extra,
+                extra: self.extra.filter(|_| facts.inpainting || facts.edits),
                 timestep,
                 size_px: self.size_px,
                 conditions,
                 guidance,
             };
-            outputs.extend(self.model.predict(&input, self.cancel)?);
+            outputs.extend(model.predict(&input, self.cancel)?);
         }
         let weights = now.parts.iter().map(|(weight, _)| *weight);
         let output = match outputs.as_slice() {
             [without, parts @ ..] if both => {
                 let parts: Vec<_> = weights.zip(parts).collect();
                 let with_prompt = compose(&parts, without)?;
-                if self.guidance.is_on() {
+                if facts.edits && self.guidance.is_on() {
+                    let blind = self.blind(model, now.negative, latents, timestep)?;
+                    self.guidance.combine_seen(
+                        &with_prompt,
+                        without,
+                        &blind,
+                        self.image_guidance,
+                    )?
+                } else if self.guidance.is_on() {
                     self.guidance.combine(&with_prompt, without)?
                 } else {
                     with_prompt
@@ -77,6 +98,35 @@ impl Denoiser for GuidedDenoiser<'_> {
             parts => weighted_mean(weights.zip(parts).collect())?,
         };
         predicted_x0(facts.noise.prediction(), &output, latents, level)
+    }
+}
+
+impl GuidedDenoiser<'_> {
+    /// What a network that is shown a picture says without it and without the prompt.
+    fn blind(
+        &self,
+        model: &dyn Model,
+        negative: &Conditioning,
+        latents: &Latents,
+        timestep: f64,
+    ) -> Result<Latents> {
+        let nothing = self.extra.map(Tensor::zeros_like).transpose()?;
+        let input = NetworkInput {
+            latents,
+            extra: nothing.as_ref(),
+            timestep,
+            size_px: self.size_px,
+            conditions: &[negative],
+            guidance: None,
+        };
+        let outputs = model.predict(&input, self.cancel)?;
+        outputs
+            .into_iter()
+            .next()
+            .ok_or_else(|| EngineError::Compute {
+                op: "guidance".to_owned(),
+                reason: "the network gave no output".to_owned(),
+            })
     }
 }
 

@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 use candle_core::Device;
 
 use crate::cancel::CancelToken;
-use crate::error::Result;
+use crate::error::{EngineError, Result};
 use crate::event::Stage;
 use crate::families::model::Model;
 use crate::guidance::Guidance;
@@ -52,6 +52,8 @@ pub struct Inputs<'a> {
     pub device: &'a Device,
     /// What to draw and what to avoid, encoded.
     pub prompts: &'a Prompts,
+    /// Who takes over, where the recipe says so.
+    pub refiner: Option<Relief<'a>>,
     /// Start picture, and mask of its size.
     pub start: Option<(&'a Picture, Option<&'a Mask>)>,
     /// Latents to RGB; `None`: no previews.
@@ -60,6 +62,53 @@ pub struct Inputs<'a> {
     pub decode_cost: Option<Duration>,
     /// The job's stop flag.
     pub cancel: &'a CancelToken,
+}
+
+/// A second model with the prompts as it reads them, for timesteps below `cutoff`.
+#[derive(Clone, Copy)]
+pub struct Relief<'a> {
+    /// The model.
+    pub model: &'a dyn Model,
+    /// Encoded by it.
+    pub prompts: &'a Prompts,
+    /// Timesteps of the first model's that are its.
+    pub cutoff: f64,
+}
+
+impl<'a> Relief<'a> {
+    /// Checks that its latents mean what the first model's do.
+    ///
+    /// # Errors
+    /// `InvalidRequest` when they do not.
+    pub fn new(
+        first: &dyn Model,
+        model: &'a dyn Model,
+        prompts: &'a Prompts,
+        cutoff: f64,
+    ) -> Result<Self> {
+        let kind = |model: &dyn Model| {
+            let facts = model.facts();
+            let scale = model.autoencoder().scaling_factor();
+            (facts.latent_channels, facts.factor, scale.to_bits())
+        };
+        if kind(first) != kind(model) {
+            return Err(EngineError::invalid(
+                "refiner",
+                "its latents are of another kind than the model's: choose one of the same family",
+            ));
+        }
+        if model.facts().inpainting || model.facts().edits {
+            return Err(EngineError::invalid(
+                "refiner",
+                "a model for inpainting or for changing pictures cannot refine: choose another",
+            ));
+        }
+        Ok(Self {
+            model,
+            prompts,
+            cutoff,
+        })
+    }
 }
 
 /// A finished picture.
@@ -134,11 +183,13 @@ pub fn render(
         extra: start.extra.as_ref(),
         size_px: start.made_px,
         prompts: inputs.prompts,
+        refiner: inputs.refiner,
         step: &step,
         guidance: Guidance {
             scale: recipe.guidance,
             rescale: recipe.guidance_rescale,
         },
+        image_guidance: recipe.image_guidance.unwrap_or(Recipe::IMAGE_GUIDANCE),
         cancel: inputs.cancel,
     };
     let bounds = start.bounds_px();

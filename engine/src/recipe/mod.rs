@@ -9,6 +9,7 @@ mod knobs;
 mod metadata;
 mod png_text;
 mod prompting;
+mod refiner;
 #[cfg(test)]
 mod tests;
 pub mod validate;
@@ -27,6 +28,7 @@ pub use metadata::{
     read_record, read_record_file,
 };
 pub use prompting::{PromptTemplate, Prompting};
+pub use refiner::Refiner;
 
 /// Version of the format this build writes. A newer major version is refused with its reason;
 /// unknown fields of any version survive re-saving (they stay in [`Recipe::unknown`]).
@@ -76,6 +78,10 @@ pub struct Recipe {
     /// Guidance rescale phi (Lin et al. 2023, section 3.4), 0 (off) to 1.
     #[serde(default)]
     pub guidance_rescale: f64,
+    /// How closely a model that changes pictures keeps to the one it is given (InstructPix2Pix's image
+    /// guidance scale), 0 to 100; below 1 all guidance is off. `None`: [`Recipe::IMAGE_GUIDANCE`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image_guidance: Option<f64>,
     /// Sampler id, one of `samplers::SAMPLERS`.
     pub sampler: String,
     /// Schedule id, one of `schedules::SCHEDULES`.
@@ -89,6 +95,9 @@ pub struct Recipe {
     /// Arithmetic of the networks. `Auto` in a draft, resolved before the job starts.
     #[serde(default)]
     pub precision: Precision,
+    /// Another model for the finest noise levels.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refiner: Option<Refiner>,
     /// Start picture of image-to-image and inpainting.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub start: Option<Start>,
@@ -101,6 +110,11 @@ pub struct Recipe {
     /// Fields written by another version of this program, kept as they are.
     #[serde(flatten)]
     pub unknown: Map<String, Value>,
+}
+
+impl Recipe {
+    /// Image guidance where a recipe says nothing, as in diffusers and A1111.
+    pub const IMAGE_GUIDANCE: f64 = 1.5;
 }
 
 fn sampler_revision() -> u32 {

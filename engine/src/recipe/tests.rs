@@ -28,6 +28,8 @@ pub(super) fn recipe() -> Recipe {
         knobs: Knobs::default(),
         noise_source: NoiseKind::TorchCpu,
         precision: Precision::F32,
+        image_guidance: None,
+        refiner: None,
         start: Some(Start {
             picture: "ab".repeat(32),
             strength: 0.75,
@@ -71,6 +73,7 @@ fn catalog() -> Catalog {
             context_tokens: 30,
             prediction: "epsilon".to_owned(),
             inpainting: false,
+            edits: false,
             storage: Storage::default(),
             defaults: Defaults {
                 steps: 20,

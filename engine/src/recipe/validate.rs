@@ -2,7 +2,7 @@
 
 use std::ops::RangeInclusive;
 
-use super::{InpaintArea, Knobs, RECIPE_VERSION, Recipe, Start};
+use super::{InpaintArea, Knobs, RECIPE_VERSION, Recipe, Refiner, Start};
 use crate::catalog::Catalog;
 use crate::client::Request;
 use crate::error::{EngineError, Result};
@@ -28,6 +28,8 @@ pub const S_SIGMA: RangeInclusive<f64> = 0.0..=100_000.0;
 pub const S_NOISE: RangeInclusive<f64> = 0.0..=2.0;
 /// Bend of the Karras and polyexponential schedules.
 pub const RHO: RangeInclusive<f64> = 0.1..=100.0;
+/// Share of the noise levels before a refiner takes over.
+pub const SWITCH_AT: RangeInclusive<f64> = 0.0..=1.0;
 /// Gaussian blur of a mask, in pixels.
 pub const MASK_BLUR_PX: RangeInclusive<u32> = 0..=64;
 /// Surroundings of a masked area, in pixels.
@@ -78,12 +80,17 @@ impl Recipe {
         problems.range("height_px", self.height_px, &SIDE_PX);
         problems.range("steps", self.steps, &STEPS);
         problems.range("guidance", self.guidance, &GUIDANCE);
+        let image_guidance = self.image_guidance.unwrap_or(Self::IMAGE_GUIDANCE);
+        problems.range("image_guidance", image_guidance, &GUIDANCE);
         problems.range("guidance_rescale", self.guidance_rescale, &GUIDANCE_RESCALE);
         problems.choice("sampler", &self.sampler, SAMPLERS.iter().map(|s| s.id));
         problems.choice("schedule", &self.schedule, SCHEDULES.iter().map(|s| s.id));
         problems.knobs(&self.knobs, self.steps);
         if let Some(start) = &self.start {
             problems.start(start, self.steps);
+        }
+        if let Some(refiner) = &self.refiner {
+            problems.refiner(refiner, catalog);
         }
         problems.0
     }
@@ -207,6 +214,16 @@ impl Problems {
                 }
                 None => {}
             }
+        }
+    }
+
+    fn refiner(&mut self, refiner: &Refiner, catalog: &Catalog) {
+        self.range("refiner.switch_at", refiner.switch_at, &SWITCH_AT);
+        let wanted = &refiner.model.id;
+        if catalog.find(wanted).is_none() {
+            let known: Vec<&str> = catalog.models.iter().map(|m| m.id.as_str()).collect();
+            let why = format!("no model called “{wanted}” (known: {})", known.join(", "));
+            self.add("refiner.model", why);
         }
     }
 

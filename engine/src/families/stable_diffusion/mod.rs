@@ -44,9 +44,11 @@ pub const SPEC: FamilySpec = FamilySpec {
         "StableDiffusionPipeline",
         "StableDiffusionImg2ImgPipeline",
         "StableDiffusionInpaintPipeline",
+        "StableDiffusionInstructPix2PixPipeline",
         "StableDiffusionXLPipeline",
         "StableDiffusionXLImg2ImgPipeline",
         "StableDiffusionXLInpaintPipeline",
+        "StableDiffusionXLInstructPix2PixPipeline",
         "LatentConsistencyModelPipeline",
         "LatentConsistencyModelImg2ImgPipeline",
     ],
@@ -78,12 +80,15 @@ fn read_parts(files: &ModelFiles) -> Result<Parts> {
         remedy: remedy.to_owned(),
     };
     let inpainting = unet.in_channels == 2 * latent_channels + 1;
-    if unet.in_channels != latent_channels && !inpainting {
+    let edits = unet.in_channels == 2 * latent_channels;
+    if unet.in_channels != latent_channels && !inpainting && !edits {
         return Err(unfit(
             format!("“in_channels” is {}", unet.in_channels),
             &format!(
-                "with this autoencoder it must be {latent_channels}, or {} for inpainting",
-                2 * latent_channels + 1
+                "with this autoencoder it must be {latent_channels}, {} for inpainting or {} for \
+                 changing pictures",
+                2 * latent_channels + 1,
+                2 * latent_channels
             ),
         ));
     }
@@ -135,11 +140,12 @@ fn read_parts(files: &ModelFiles) -> Result<Parts> {
             .clamp(16, 4096)
     };
     let facts = ModelFacts {
-        variant: variant(&unet, numbers, inpainting),
+        variant: variant(&unet, numbers, [inpainting, edits]),
         native_px: [side(width), side(height)],
         factor,
         latent_channels,
         inpainting,
+        edits,
         guidance_channels: unet.guidance_channels,
         context: text.context(),
         noise,
@@ -154,7 +160,7 @@ fn read_parts(files: &ModelFiles) -> Result<Parts> {
 }
 
 /// Which of the family's models it is, for people: `1.x`, `2.x inpainting`, `XL refiner`…
-fn variant(unet: &UnetConfig, numbers: Option<Numbers>, inpainting: bool) -> String {
+fn variant(unet: &UnetConfig, numbers: Option<Numbers>, [inpainting, edits]: [bool; 2]) -> String {
     let version = match numbers {
         Some(Numbers::Sizes) => "XL",
         Some(Numbers::Score) => "XL refiner",
@@ -163,6 +169,7 @@ fn variant(unet: &UnetConfig, numbers: Option<Numbers>, inpainting: bool) -> Str
     };
     let kind = match (inpainting, unet.guidance_channels) {
         (true, _) => " inpainting",
+        _ if edits => " InstructPix2Pix",
         (false, Some(_)) => " LCM",
         (false, None) => "",
     };

@@ -66,17 +66,22 @@ fn make_checked(file: &SingleFile, beside: &Beside, unet: &Shapes<'_>) -> Result
     config["sample_size"] = json!(native_px >> levels.saturating_sub(1).min(16));
     let in_channels = unet.side("conv_in.weight", 1).unwrap_or(4);
     let out_channels = unet.side("conv_out.weight", 0).unwrap_or(4);
-    let inpainting = in_channels > out_channels;
+    let task = match (in_channels > out_channels, in_channels == 2 * out_channels) {
+        (true, true) => Task::Edit,
+        (true, false) => Task::Inpaint,
+        (false, _) => Task::Draw,
+    };
     if version == Version::Xl {
         autoencoder["scaling_factor"] = json!(single_xl::SCALING_FACTOR);
         single_xl::complete(unet, &mut config);
-        made.config("model_index.json", single_xl::index(unet, inpainting));
+        made.config("model_index.json", single_xl::index(unet, task));
         single_xl::add_texts(&mut made, file);
     } else {
-        let class = match (distilled, inpainting) {
+        let class = match (distilled, task) {
             (true, _) => "LatentConsistencyModelPipeline",
-            (false, true) => "StableDiffusionInpaintPipeline",
-            (false, false) => "StableDiffusionPipeline",
+            (false, Task::Inpaint) => "StableDiffusionInpaintPipeline",
+            (false, Task::Edit) => "StableDiffusionInstructPix2PixPipeline",
+            (false, Task::Draw) => "StableDiffusionPipeline",
         };
         made.config("model_index.json", json!({"_class_name": class}));
         add_text(&mut made, file, "text_encoder", "tokenizer");
@@ -88,6 +93,16 @@ fn make_checked(file: &SingleFile, beside: &Beside, unet: &Shapes<'_>) -> Result
         prediction.scheduler(distilled, version),
     );
     Ok(made)
+}
+
+/// What the network's input is made for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Task {
+    Draw,
+    /// Mask and masked picture beside the latents.
+    Inpaint,
+    /// A picture to change beside the latents.
+    Edit,
 }
 
 /// A network alone is no model yet.

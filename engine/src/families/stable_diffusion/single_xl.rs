@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 
-use super::single::{Shapes, add_text};
+use super::single::{Shapes, Task, add_text};
 use crate::error::{EngineError, Result};
 use crate::families::single::Made;
 use crate::weights::single::SingleFile;
@@ -78,11 +78,12 @@ pub(super) fn complete(unet: &Shapes<'_>, config: &mut Value) {
 }
 
 /// `model_index.json`. The base takes zeros for no negative prompt, the refiner does not.
-pub(super) fn index(unet: &Shapes<'_>, inpainting: bool) -> Value {
-    let class = match (is_refiner(unet), inpainting) {
-        (_, true) => "StableDiffusionXLInpaintPipeline",
-        (true, false) => "StableDiffusionXLImg2ImgPipeline",
-        (false, false) => "StableDiffusionXLPipeline",
+pub(super) fn index(unet: &Shapes<'_>, task: Task) -> Value {
+    let class = match (is_refiner(unet), task) {
+        (_, Task::Inpaint) => "StableDiffusionXLInpaintPipeline",
+        (_, Task::Edit) => "StableDiffusionXLInstructPix2PixPipeline",
+        (true, Task::Draw) => "StableDiffusionXLImg2ImgPipeline",
+        (false, Task::Draw) => "StableDiffusionXLPipeline",
     };
     json!({
         "_class_name": class,

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{Dialect, DialectSpec, Foreign, Reader, Texts, json, number, text, without_our_words};
+use super::{Dialect, DialectSpec, Foreign, Reader, Texts, json, text, without_our_words};
 
 pub(super) const SPEC: DialectSpec = DialectSpec {
     dialect: Dialect::Fooocus,
@@ -23,7 +23,6 @@ const UNKNOWN: &[&str] = &[
     "styles",
     "sharpness",
     "adm_guidance",
-    "refiner_model",
     "vae",
     "freeu",
     "adaptive_cfg",
@@ -70,13 +69,10 @@ fn read(texts: &Texts) -> Option<Foreign> {
         }
     }
     reader.no_counterpart(&all, UNKNOWN);
-    if let Some(switch) = all.get("refiner_switch").and_then(number)
-        && text(&all, "refiner_model").is_some_and(|name| name != "None")
-    {
-        reader.note(
-            "refiner_switch",
-            format!("{switch} has no counterpart here"),
-        );
+    if let Some(name) = text(&all, "refiner_model").filter(|name| !matches!(*name, "" | "None")) {
+        reader.refiner(name, all.get("refiner_switch"));
+        let why = "is counted in noise levels here, in steps there";
+        reader.note("refiner_switch", why);
     }
     reader.finish()
 }

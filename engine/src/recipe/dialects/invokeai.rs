@@ -19,12 +19,14 @@ const UNKNOWN: &[&str] = &[
     "ipAdapters",
     "t2iAdapters",
     "vae",
-    "refiner_model",
     "hrf_enabled",
     "positive_style_prompt",
     "negative_style_prompt",
     "regions",
 ];
+
+/// Settings that a refiner has of its own there; here it takes over within one run.
+const OF_REFINERS: &[&str] = &["refiner_steps", "refiner_cfg_scale", "refiner_scheduler"];
 
 fn read(texts: &Texts) -> Option<Foreign> {
     if let Some(metadata) = texts.get("invokeai_metadata") {
@@ -76,6 +78,11 @@ fn metadata_json(texts: &Texts, all: &Value) -> Option<Foreign> {
         let why =
             format!("{strength}; the start picture is not in the file, open it to repeat this");
         reader.note("strength", why);
+    }
+    let refiner = all.get("refiner_model").unwrap_or(&Value::Null);
+    if let Some(name) = text(refiner, "name").or_else(|| text(refiner, "model_name")) {
+        reader.refiner(name, all.get("refiner_start"));
+        reader.no_counterpart(all, OF_REFINERS);
     }
     reader.no_counterpart(all, UNKNOWN);
     reader.finish()

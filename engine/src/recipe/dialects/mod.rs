@@ -3,6 +3,7 @@
 
 pub mod a1111;
 mod a1111_knobs;
+mod a1111_refiner;
 mod comfyui;
 mod comfyui_workflow;
 mod fooocus;
@@ -16,7 +17,7 @@ use serde_json::{Map, Value};
 use super::metadata::{Dialect, Texts};
 use super::{
     Knobs, MAX_JSON_BYTES, ModelRef, NoiseKind, PROMPT_REVISION, Precision, Prompting,
-    RECIPE_VERSION, Recipe, SAMPLER_REVISION,
+    RECIPE_VERSION, Recipe, Refiner, SAMPLER_REVISION,
 };
 use crate::prompt::Weighting;
 
@@ -85,6 +86,8 @@ fn blank(size_px: [u32; 2]) -> Recipe {
         knobs: Knobs::default(),
         noise_source: NoiseKind::TorchCpu,
         precision: Precision::Auto,
+        image_guidance: None,
+        refiner: None,
         start: None,
         sampler_revision: SAMPLER_REVISION,
         prompt_revision: PROMPT_REVISION,
@@ -213,6 +216,19 @@ impl Reader {
         self.recipe.model.short_hash = hash
             .map(|hash| hash.trim_start_matches("0x").to_ascii_lowercase())
             .filter(|hash| hash.len() >= 8 && hash.bytes().all(|byte| byte.is_ascii_hexdigit()));
+    }
+
+    /// The model that takes over, by its file's name, and the share of the noise before it does.
+    fn refiner(&mut self, name: &str, switch_at: Option<&Value>) {
+        let switch_at = switch_at.and_then(number);
+        let usual = Refiner::USUAL_SWITCH;
+        self.recipe.refiner = Some(Refiner {
+            model: ModelRef {
+                id: names::stem(name).to_owned(),
+                ..ModelRef::default()
+            },
+            switch_at: switch_at.map_or(usual, |at| at.clamp(0.0, 1.0)),
+        });
     }
 
     /// An add-on that is not applied.
