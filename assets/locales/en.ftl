@@ -128,6 +128,7 @@ model-missing = “{ $model }” is not here. Choose another model or add its fo
 model-native = { $width } × { $height } px
 model-hash = hash { $hash }
 model-inpainting = Made for inpainting
+model-edits = changes the opened picture by what the prompt says
 model-problems = { $count ->
     [one] One model cannot be used
    *[other] { $count } models cannot be used
@@ -190,6 +191,14 @@ variety = Variety
 seed = Seed
 count = Pictures
 advanced = Advanced
+refiner = Refiner
+refiner-none = None
+refiner-tip = A second model for the last details, as Stable Diffusion XL's refiner; both stay in memory
+refiner-from = { $model } from { $at }
+refiner-switch = Refiner switch at
+refiner-switch-tip = Share of the noise levels that the first model keeps; 0.8 leaves the last fifth to the refiner
+image-guidance = Image guidance
+image-guidance-tip = How closely the result keeps to the opened picture; below 1 all guidance is off
 guidance-rescale = Rescale
 guidance-rescale-tip = Tames the glaring colours of high guidance; 0 is off
 clip-skip = CLIP skip

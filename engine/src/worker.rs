@@ -4,6 +4,7 @@
 mod add_ons;
 mod hashing;
 mod listener;
+mod refiner;
 mod stand_ins;
 
 use std::collections::HashMap;
@@ -26,7 +27,7 @@ use crate::library::files::numbered;
 use crate::library::{Library, save_to_file, save_to_folder};
 use crate::nn::release;
 
-use crate::pipeline::{self, Inputs, Prompts, Rendered};
+use crate::pipeline::{self, Inputs, Prompts, Relief, Rendered};
 use crate::preview::{LinearMap, PreviewMeans, PreviewMode};
 use crate::prompt::Reading;
 use crate::prompt::wildcards::WildcardFiles;
@@ -70,6 +71,8 @@ pub(crate) struct Worker {
     probe: StageProbe,
     loaded: Option<Loaded>,
     shelf: Shelf,
+    /// The model that takes over at low noise, where a recipe names one.
+    refiner: Option<Loaded>,
     /// What the current job is doing, for the panic fence.
     stage: Option<Stage>,
 }
@@ -91,6 +94,7 @@ impl Worker {
             probe,
             loaded: None,
             shelf: Shelf::default(),
+            refiner: None,
             stage: None,
         }
     }
@@ -130,7 +134,7 @@ impl Worker {
             let backend = Arc::clone(&self.backend);
             let load = || backend.run(|| self.load(&found, precision, &cancel).is_ok());
             if catch_unwind(AssertUnwindSafe(load)).is_err() {
-                self.loaded = None;
+                self.forget_models();
             }
             release();
         }
@@ -144,8 +148,8 @@ impl Worker {
         let backend = Arc::clone(&self.backend);
         let run = || tuned.and_then(|()| backend.run(|| self.run_job(waiting)));
         let result = catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|payload| {
-            // Whatever the panic left half-done goes with the model.
-            self.loaded = None;
+            // Whatever the panic left half-done goes with the models.
+            self.forget_models();
             let stage = self.stage.map_or("starting", stage_name);
             let report = panic_message(payload.as_ref());
             Err(EngineError::Internal {
@@ -200,11 +204,12 @@ impl Worker {
         });
 
         let began = Instant::now();
-        if !self.is_loaded(&found, recipe.precision) {
+        if !is_loaded(&self.loaded, &found, recipe.precision) {
             self.enter(job, 0, Stage::LoadingModel);
             self.load(&found, recipe.precision, cancel)?;
         }
         warnings.extend(self.follow_stand_ins(&mut recipe, cancel)?);
+        self.load_refiner(&mut recipe, job, cancel)?;
         let load_secs = began.elapsed().as_secs_f64();
         let pinned = recipe.model.sha256.take();
         let hash = HashInBackground::start(&found, cancel);
@@ -309,36 +314,18 @@ impl Worker {
         });
     }
 
-    fn is_loaded(&self, found: &Found, precision: Precision) -> bool {
-        self.loaded.as_ref().is_some_and(|loaded| {
-            loaded.precision == precision
-                && loaded.found.files.label("") == found.files.label("")
-                && loaded.found.stamp == found.stamp
-                && loaded.found.is_unchanged()
-        })
+    fn forget_models(&mut self) {
+        self.loaded = None;
+        self.refiner = None;
     }
 
     fn load(&mut self, found: &Found, precision: Precision, cancel: &CancelToken) -> Result<()> {
-        if self.is_loaded(found, precision) {
+        if is_loaded(&self.loaded, found, precision) {
             return Ok(());
         }
         // The former model goes first: two at once may not fit.
         self.loaded = None;
-        let compute = self.backend.compute(precision);
-        let model = (identify(&found.files)?.load)(&found.files, &compute, cancel)?;
-        let map = LinearMap::for_autoencoder(model.autoencoder(), self.backend.device(), cancel)?;
-        self.loaded = Some(Loaded {
-            found: found.clone(),
-            precision,
-            model,
-            map,
-            stand_ins: StandIns::default(),
-            encodings: HashMap::new(),
-            add_ons: Vec::new(),
-            words: None,
-            decode_secs_per_px: None,
-            preview_secs_per_px: None,
-        });
+        self.loaded = Some(Loaded::load(found, precision, &self.backend, cancel)?);
         Ok(())
     }
 
@@ -425,8 +412,21 @@ impl Worker {
         };
         // Impossible step counts show before any work is done.
         pipeline::plan(recipe, &loaded.model.facts().noise)?;
-        let reading = recipe.reading();
-        let prompts = Prompts::encode(recipe, &mut |text| loaded.encode(text, reading, cancel))?;
+        let prompts = loaded.prompts(recipe, cancel)?;
+        let relief_prompts = match &mut self.refiner {
+            Some(refiner) => Some(refiner.prompts(recipe, cancel)?),
+            None => None,
+        };
+        let train_steps = loaded.model.facts().noise.train_steps();
+        let relief = match (&self.refiner, &relief_prompts, &recipe.refiner) {
+            (Some(refiner), Some(prompts), Some(settings)) => Some(Relief::new(
+                loaded.model.as_ref(),
+                refiner.model.as_ref(),
+                prompts,
+                settings.cutoff(train_steps),
+            )?),
+            _ => None,
+        };
         let mut warnings = loaded.model.warnings().to_vec();
         let fields = ["prompt", "negative prompt"].into_iter();
         warnings.extend(fields.zip(prompts.cut()).filter_map(cut_warning));
@@ -446,6 +446,7 @@ impl Worker {
             model,
             device: self.backend.device(),
             prompts: &prompts,
+            refiner: relief,
             start: start
                 .as_ref()
                 .map(|(picture, mask)| (picture, mask.as_ref())),
@@ -533,7 +534,47 @@ impl Worker {
     }
 }
 
+fn is_loaded(loaded: &Option<Loaded>, found: &Found, precision: Precision) -> bool {
+    loaded.as_ref().is_some_and(|loaded| {
+        loaded.precision == precision
+            && loaded.found.files.label("") == found.files.label("")
+            && loaded.found.stamp == found.stamp
+            && loaded.found.is_unchanged()
+    })
+}
+
 impl Loaded {
+    fn load(
+        found: &Found,
+        precision: Precision,
+        backend: &Backend,
+        cancel: &CancelToken,
+    ) -> Result<Self> {
+        let compute = backend.compute(precision);
+        let model = (identify(&found.files)?.load)(&found.files, &compute, cancel)?;
+        let map = LinearMap::for_autoencoder(model.autoencoder(), backend.device(), cancel)?;
+        Ok(Self {
+            found: found.clone(),
+            precision,
+            model,
+            map,
+            stand_ins: StandIns::default(),
+            encodings: HashMap::new(),
+            add_ons: Vec::new(),
+            words: None,
+            decode_secs_per_px: None,
+            preview_secs_per_px: None,
+        })
+    }
+
+    /// Both prompts of a recipe, as this model reads them.
+    fn prompts(&mut self, recipe: &Recipe, cancel: &CancelToken) -> Result<Prompts> {
+        let reading = recipe.reading();
+        Prompts::encode(recipe, &mut |text, role| {
+            self.encode(text, reading.of(role), cancel)
+        })
+    }
+
     fn encode(
         &mut self,
         text: &str,

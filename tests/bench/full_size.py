@@ -5,16 +5,15 @@ Made for torch 2.15.0, diffusers 0.42.1, transformers 5.23.0, open_clip_torch 3.
 uses). Does nothing where the files are there already.
 """
 
-import gzip
 import json
 import os
 import re
 import sys
 
-import open_clip
 import torch
 from diffusers import AutoencoderKL, PNDMScheduler, UNet2DConditionModel
 from safetensors.torch import save_file
+from tokenizer_files import write_tokenizer
 from transformers import CLIPTextConfig, CLIPTextModel
 
 out = sys.argv[1]
@@ -50,27 +49,6 @@ clip = randomised(CLIPTextModel(CLIPTextConfig(
     pad_token_id=1)), 3)
 scheduler = PNDMScheduler(beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear",
                           num_train_timesteps=1000, skip_prk_steps=True, steps_offset=1, set_alpha_to_one=False)
-
-
-def write_tokenizer(folder):
-    """CLIP's vocabulary from its merges: byte alphabet, the same with word ends, merged pieces, two marks."""
-    os.makedirs(folder, exist_ok=True)
-    merges_file = os.path.join(os.path.dirname(open_clip.__file__), "bpe_simple_vocab_16e6.txt.gz")
-    visible = [*range(33, 127), *range(161, 173), *range(174, 256)]
-    moved = [byte for byte in range(256) if byte not in visible]
-    alphabet = [chr(byte) for byte in visible] + [chr(256 + i) for i in range(len(moved))]
-    lines = gzip.open(merges_file).read().decode().split("\n")
-    merges = [line.split() for line in lines[1 : 49152 - 256 - 2 + 1]]
-    pieces = alphabet + [c + "</w>" for c in alphabet] + ["".join(m) for m in merges]
-    pieces += ["<|startoftext|>", "<|endoftext|>"]
-    with open(f"{folder}/vocab.json", "w") as file:
-        json.dump({piece: i for i, piece in enumerate(pieces)}, file, ensure_ascii=False)
-    with open(f"{folder}/merges.txt", "w") as file:
-        file.write("#version: 0.2\n" + "".join(" ".join(m) + "\n" for m in merges))
-    with open(f"{folder}/tokenizer_config.json", "w") as file:
-        json.dump({"model_max_length": 77, "tokenizer_class": "CLIPTokenizer", "bos_token": "<|startoftext|>",
-                   "eos_token": "<|endoftext|>", "unk_token": "<|endoftext|>", "pad_token": "<|endoftext|>",
-                   "do_lower_case": True, "errors": "replace", "add_prefix_space": False}, file)
 
 
 # ---- The original names, for stable-diffusion.cpp ----
@@ -133,7 +111,7 @@ clip.config.save_pretrained(f"{out}/diffusers/text_encoder")
 save(unet, "unet", "diffusion_pytorch_model")
 save(vae, "vae", "diffusion_pytorch_model")
 save(clip, "text_encoder", "model", text_key)
-write_tokenizer(f"{out}/diffusers/tokenizer")
+write_tokenizer(f"{out}/diffusers/tokenizer", "<|endoftext|>")
 with open(f"{out}/diffusers/model_index.json", "w") as file:
     json.dump({"_class_name": "StableDiffusionPipeline", "_diffusers_version": "0.42.1",
                "scheduler": ["diffusers", "PNDMScheduler"], "text_encoder": ["transformers", "CLIPTextModel"],

@@ -1,5 +1,5 @@
 //! Whole networks at their true size: a guided UNet step and a decode of Stable Diffusion 1.5 at 512 x 512, ours and
-//! torch's by turns in one run.
+//! torch's by turns in one run; and ours of Stable Diffusion XL at 1024 x 1024.
 
 use std::path::Path;
 use std::time::Instant;
@@ -18,9 +18,24 @@ use pentimento_engine::weights::files::ModelFiles;
 use crate::peer::Peer;
 use crate::statistics::{median, range};
 
-/// Operations of a guided step and of a decode, counted by torch's FlopCounterMode.
-const STEP_FLOPS: f64 = 1.607e12;
-const DECODE_FLOPS: f64 = 2.515e12;
+/// A model's picture, and the operations of a guided step and of a decode, counted by torch's FlopCounterMode.
+#[derive(Clone, Copy)]
+struct Work {
+    side_px: u32,
+    step_flops: f64,
+    decode_flops: f64,
+}
+
+const FIRST: Work = Work {
+    side_px: 512,
+    step_flops: 1.607e12,
+    decode_flops: 2.515e12,
+};
+const XL: Work = Work {
+    side_px: 1024,
+    step_flops: 1.3522e13,
+    decode_flops: 1.0470e13,
+};
 const ROUNDS: usize = 5;
 
 /// A model with encoded prompts, ready to be timed.
@@ -51,19 +66,21 @@ impl Ours {
         }
     }
 
-    fn latents() -> Latents {
-        let values = (0..4 * 64 * 64).map(|i| (i as f32 * 0.7).sin()).collect();
-        Latents::from_values(values, [1, 4, 64, 64], &Device::Cpu).unwrap()
+    fn latents(side_px: u32) -> Latents {
+        let side = side_px as usize / 8;
+        let values = (0..4 * side * side).map(|i| (i as f32 * 0.7).sin());
+        Latents::from_values(values.collect(), [1, 4, side, side], &Device::Cpu).unwrap()
     }
 
-    fn secs(&self, kind: &str) -> f64 {
-        let (latents, cancel) = (Self::latents(), CancelToken::default());
+    fn secs(&self, kind: &str, side_px: u32) -> f64 {
+        let (latents, cancel) = (Self::latents(side_px), CancelToken::default());
         let began = Instant::now();
         if kind == "unet" {
             let input = NetworkInput {
                 latents: &latents,
                 extra: None,
                 timestep: 500.0,
+                size_px: [side_px; 2],
                 conditions: &[&self.prompts[0], &self.prompts[1]],
                 guidance: None,
                 deep: None,
@@ -104,11 +121,11 @@ pub(crate) fn measure(folder: &str, python: Option<&str>) {
             )
         });
         loads.push(format!("{name} {:.2} s", ours.load_secs));
-        for (kind, flops) in [("unet", STEP_FLOPS), ("decode", DECODE_FLOPS)] {
+        for (kind, flops) in [("unet", FIRST.step_flops), ("decode", FIRST.decode_flops)] {
             let order = format!("{kind} {name}");
             let (mut own, mut theirs) = (Vec::new(), Vec::new());
             for round in 0..=ROUNDS {
-                let secs = pool.install(|| ours.secs(kind));
+                let secs = pool.install(|| ours.secs(kind, FIRST.side_px));
                 let peer = peer.as_mut().map_or(f64::NAN, |peer| peer.secs(&order));
                 if round > 0 {
                     own.push(secs);
@@ -127,4 +144,31 @@ pub(crate) fn measure(folder: &str, python: Option<&str>) {
         }
     }
     println!("\nLoading from the page cache: {}.", loads.join(", "));
+}
+
+/// Prints the table of XL, bf16 alone. `folder`: what `full_size_xl.py` wrote.
+pub(crate) fn measure_xl(folder: &str) {
+    let folder = Path::new(folder).join("diffusers");
+    let pool = rayon::ThreadPoolBuilder::new().build().unwrap();
+    let (ours, peak) = pool.install(|| {
+        let peak = peak_flops(trusted_isa(), Precision::Bf16);
+        (Ours::load(&folder, Precision::Bf16), peak)
+    });
+    println!(
+        "Stable Diffusion XL (random weights), {0} x {0}, {1} threads, bf16; one run after one to warm up.\n\n\
+         | | ours s | ours GFLOP/s | % of peak |\n|---|---|---|---|",
+        XL.side_px,
+        pool.current_num_threads()
+    );
+    for (kind, flops) in [("unet", XL.step_flops), ("decode", XL.decode_flops)] {
+        let runs = [(); 2].map(|()| pool.install(|| ours.secs(kind, XL.side_px)));
+        let secs = runs[1];
+        let rate = flops / secs;
+        println!(
+            "| {kind} | {secs:.2} | {:.0} | {:.0} |",
+            rate / 1e9,
+            100.0 * rate / peak
+        );
+    }
+    println!("\nLoading from the page cache: {:.2} s.", ours.load_secs);
 }

@@ -1,13 +1,28 @@
 //! The whole program in a process of its own, from start to saved picture: time and peak of resident memory, ours and
-//! stable-diffusion.cpp's, on Stable Diffusion 1.5 at 512 x 512.
+//! stable-diffusion.cpp's, on Stable Diffusion 1.5 at 512 x 512; ours on Stable Diffusion XL at 1024 x 1024.
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 const PROMPT: &str = "a small red house by the sea";
-const STEPS: &str = "4";
-const SIDE: &str = "512";
+
+/// What is run.
+#[derive(Clone, Copy)]
+struct Work {
+    steps: &'static str,
+    side: &'static str,
+}
+
+const FIRST: Work = Work {
+    steps: "4",
+    side: "512",
+};
+/// One step: what it costs shows, and the rest is loading and decoding.
+const XL: Work = Work {
+    steps: "1",
+    side: "1024",
+};
 
 /// Seconds, and the most memory that was resident, in GiB.
 struct Cost {
@@ -47,7 +62,8 @@ fn cost(command: &mut Command) -> Cost {
     }
 }
 
-fn ours(program: &Path, model: &Path, folder: &Path, precision: &str) -> Cost {
+fn ours(program: &Path, model: &Path, folder: &Path, precision: &str, work: Work) -> Cost {
+    let Work { steps, side } = work;
     let mut command = Command::new(program);
     command
         .args([
@@ -55,7 +71,7 @@ fn ours(program: &Path, model: &Path, folder: &Path, precision: &str) -> Cost {
             "--prompt",
             PROMPT,
             "--steps",
-            STEPS,
+            steps,
             "--guidance",
             "7.5",
             "--seed",
@@ -63,7 +79,7 @@ fn ours(program: &Path, model: &Path, folder: &Path, precision: &str) -> Cost {
         ])
         .args([
             "--size",
-            &format!("{SIDE}x{SIDE}"),
+            &format!("{side}x{side}"),
             "--sampler",
             "euler",
             "--precision",
@@ -79,6 +95,7 @@ fn ours(program: &Path, model: &Path, folder: &Path, precision: &str) -> Cost {
 }
 
 fn theirs(program: &Path, model: &Path, folder: &Path) -> Cost {
+    let Work { steps, side } = FIRST;
     let mut command = Command::new(program);
     command
         .arg("-m")
@@ -94,42 +111,61 @@ fn theirs(program: &Path, model: &Path, folder: &Path) -> Cost {
             "euler",
         ])
         .args([
-            "--steps", STEPS, "-W", SIDE, "-H", SIDE, "-s", "1", "-t", "2", "-o",
+            "--steps", steps, "-W", side, "-H", side, "-s", "1", "-t", "2", "-o",
         ])
         .arg(folder.join("theirs.png"));
     cost(&mut command)
 }
 
-/// Prints the table. `folder`: what `full_size.py` wrote; `peer`: stable-diffusion.cpp's program, or none.
-pub(crate) fn measure(folder: &str, peer: Option<&str>) {
-    let folder = PathBuf::from(folder);
-    let program = std::env::current_exe()
-        .unwrap()
-        .with_file_name("pentimento");
-    let (diffusers, single) = (folder.join("diffusers"), folder.join("sd15.safetensors"));
-    let scratch = tempfile::TempDir::new().unwrap();
+fn heading(work: Work) {
+    let Work { steps, side } = work;
+    let word = if steps == "1" { "step" } else { "steps" };
     println!(
-        "From the start of the program to the saved picture, {SIDE} x {SIDE}, {STEPS} Euler steps with guidance, loading\n\
+        "From the start of the program to the saved picture, {side} x {side}, {steps} Euler {word} with guidance, loading\n\
          included; one run each.\n\n| | s | peak of resident memory, GiB |\n|---|---|---|"
     );
-    let row =
-        |name: &str, cost: Cost| println!("| {name} | {:.1} | {:.2} |", cost.secs, cost.peak_gib);
-    row(
-        "ours, bf16",
-        ours(&program, &diffusers, scratch.path(), "bf16"),
-    );
-    row(
-        "ours, bf16, from one file",
-        ours(&program, &single, scratch.path(), "bf16"),
-    );
-    row(
-        "ours, f32",
-        ours(&program, &diffusers, scratch.path(), "f32"),
-    );
-    if let Some(peer) = peer {
-        row(
-            "stable-diffusion.cpp, f16",
-            theirs(Path::new(peer), &single, scratch.path()),
-        );
+}
+
+fn row(name: &str, cost: &Cost) {
+    println!("| {name} | {:.1} | {:.2} |", cost.secs, cost.peak_gib);
+}
+
+fn program() -> PathBuf {
+    let bench = std::env::current_exe().unwrap();
+    bench.with_file_name("pentimento")
+}
+
+/// Prints the table. `folder`: what `full_size.py` wrote; `peer`: stable-diffusion.cpp's program, or none.
+pub(crate) fn measure(folder: &str, peer: Option<&str>) {
+    let (folder, program) = (PathBuf::from(folder), program());
+    let (diffusers, single) = (folder.join("diffusers"), folder.join("sd15.safetensors"));
+    let scratch = tempfile::TempDir::new().unwrap();
+    heading(FIRST);
+    for (name, model, precision) in [
+        ("ours, bf16", &diffusers, "bf16"),
+        ("ours, bf16, from one file", &single, "bf16"),
+        ("ours, f32", &diffusers, "f32"),
+    ] {
+        let cost = ours(&program, model, scratch.path(), precision, FIRST);
+        row(name, &cost);
     }
+    if let Some(peer) = peer {
+        let cost = theirs(Path::new(peer), &single, scratch.path());
+        row("stable-diffusion.cpp, f16", &cost);
+    }
+}
+
+/// Prints the table of XL. `folder`: what `full_size_xl.py` wrote.
+pub(crate) fn measure_xl(folder: &str) {
+    let (folder, program) = (PathBuf::from(folder), program());
+    let scratch = tempfile::TempDir::new().unwrap();
+    heading(XL);
+    let cost = ours(
+        &program,
+        &folder.join("diffusers"),
+        scratch.path(),
+        "bf16",
+        XL,
+    );
+    row("ours, bf16", &cost);
 }

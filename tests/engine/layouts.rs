@@ -7,7 +7,7 @@ use candle_core::quantized::{GgmlDType, QTensor};
 use candle_core::{Device, Tensor};
 use pentimento_engine::raster::Picture;
 use serde_json::Map;
-use support::layouts::{Layout, Stored, Written, gguf, safetensors};
+use support::layouts::{Layout, Stored, Written, gguf, safetensors, turned};
 use support::pickles;
 use support::running::{Options, Running, recipe};
 use tempfile::TempDir;
@@ -125,6 +125,8 @@ fn one_file_gives_the_folders_picture_in_every_number_type() {
             ][..],
         ),
         ("second", &[Stored::F16]),
+        ("xl", &[Stored::F16]),
+        ("xl_refiner", &[Stored::F16]),
     ] {
         let layout = Layout::read(name);
         let single = layout.single();
@@ -168,6 +170,14 @@ fn quantised(shape: &[usize], values: &[f32], kind: GgmlDType) -> QTensor {
     QTensor::quantize(&tensor, kind).unwrap()
 }
 
+/// What is left of numbers that were packed.
+fn unpacked(shape: &[usize], values: &[f32], kind: GgmlDType) -> Vec<f32> {
+    let tensor = quantised(shape, values, kind)
+        .dequantize(&Device::Cpu)
+        .unwrap();
+    tensor.flatten_all().unwrap().to_vec1().unwrap()
+}
+
 #[test]
 fn gguf_gives_the_picture_of_its_unpacked_numbers() {
     // The numbers of GGML's types in a file.
@@ -181,17 +191,23 @@ fn gguf_gives_the_picture_of_its_unpacked_numbers() {
         (GgmlDType::Q5K, 13),
         (GgmlDType::Q6K, 14),
     ] {
-        let layout = Layout::read("first");
+        let name = if kind == GgmlDType::Q8_0 {
+            "xl"
+        } else {
+            "first"
+        };
+        let layout = Layout::read(name);
         let folder = TempDir::new().unwrap();
         layout.write_folder(
             &folder.path().join("folder"),
             &|name, shape, values| match blocks(name, shape, kind) {
-                Some(kind) => {
-                    let unpacked = quantised(shape, values, kind)
-                        .dequantize(&Device::Cpu)
-                        .unwrap();
-                    unpacked.flatten_all().unwrap().to_vec1().unwrap()
+                // In the one file this matrix has rows for columns.
+                Some(kind) if name.ends_with("text_projection.weight") => {
+                    let sides = [shape[1], shape[0]];
+                    let packed = unpacked(&sides, &turned(values, shape[1]), kind);
+                    turned(&packed, shape[0])
                 }
+                Some(kind) => unpacked(shape, values, kind),
                 None => values.to_vec(),
             },
         );

@@ -17,4 +17,5 @@ mod layouts;
 mod network_options;
 mod paste_back;
 mod prompts;
+mod refiner;
 mod stand_ins;

@@ -11,6 +11,7 @@ mod add_ons;
 mod cli;
 mod cli_knobs;
 mod cli_network;
+mod cli_refiner;
 mod formats;
 mod library;
 mod machine;

@@ -10,7 +10,7 @@ use pentimento_engine::weights::element;
 use pentimento_engine::weights::single::SingleFile;
 use serde_json::{Map, Value, json};
 use support::fixture::Fixture;
-use support::layouts::{Layout, Stored, safetensors};
+use support::layouts::{Layout, Stored, Written, safetensors};
 use support::places;
 use tempfile::TempDir;
 
@@ -27,7 +27,12 @@ fn numbers_of(name: &str) {
     let fixture = Fixture::open(&format!("layouts/{name}.safetensors"));
 
     let opened = single::open(&path).unwrap_or_else(|error| panic!("{name}: {error}"));
-    let tokenizer = Tokenizer::read(&opened.files, "tokenizer", 77).unwrap();
+    let last = if opened.files.exists("tokenizer_2/vocab.json") {
+        "tokenizer_2"
+    } else {
+        "tokenizer"
+    };
+    let tokenizer = Tokenizer::read(&opened.files, last, 77).unwrap();
     let ids: Vec<i64> = PROMPTS
         .iter()
         .flat_map(|prompt| tokenizer.encode(prompt).unwrap().ids)
@@ -57,6 +62,16 @@ fn version_2_in_one_file() {
 #[test]
 fn inpainting_in_one_file() {
     numbers_of("inpainting");
+}
+
+#[test]
+fn version_xl_in_one_file() {
+    numbers_of("xl");
+}
+
+#[test]
+fn the_refiner_of_version_xl_in_one_file() {
+    numbers_of("xl_refiner");
 }
 
 /// A file of that header whose data is a hole: sizes of gigabytes, and no byte on the disk.
@@ -146,6 +161,99 @@ fn full_sizes_are_told_from_their_headers() {
             opened.notes
         );
     }
+}
+
+#[test]
+fn full_sizes_of_version_xl_are_told_from_their_headers() {
+    let folder = TempDir::new().unwrap();
+    for (name, variant, unet, big) in [
+        (
+            "sdxl",
+            "XL",
+            json!({
+                "block_out_channels": [320, 640, 1280], "layers_per_block": [2, 2, 2],
+                "attention_head_dim": [5, 10, 20], "cross_attention_dim": 2048, "in_channels": 4,
+                "use_linear_projection": true, "sample_size": 128,
+                "transformer_layers_per_block": [1, 2, 10],
+                "down_block_types": ["DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"],
+                "up_block_types": ["CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"],
+                "addition_embed_type": "text_time", "addition_time_embed_dim": 256,
+                "projection_class_embeddings_input_dim": 2816,
+            }),
+            2,
+        ),
+        (
+            "sdxl_refiner",
+            "XL refiner",
+            json!({
+                "block_out_channels": [384, 768, 1536, 1536], "attention_head_dim": [6, 12, 24, 24],
+                "cross_attention_dim": 1280, "transformer_layers_per_block": [1, 4, 4, 4],
+                "addition_time_embed_dim": 256, "projection_class_embeddings_input_dim": 2560,
+            }),
+            1,
+        ),
+    ] {
+        let names = places::fixture(&format!("layouts/full_{name}.txt"));
+        let names = std::fs::read_to_string(names).unwrap();
+        let path = folder.path().join(format!("{name}.safetensors"));
+        write_sparse(&path, &names);
+        let opened = single::open(&path).unwrap();
+        let config = opened.files.config("unet/config.json").unwrap();
+        for (field, value) in unet.as_object().unwrap() {
+            assert_eq!(config.get(field), Some(value), "{name}: {field}");
+        }
+        let vae = opened.files.config("vae/config.json").unwrap();
+        assert_eq!(vae["scaling_factor"], json!(0.13025), "{name}");
+        let text = opened.files.config("text_encoder_2/config.json").unwrap();
+        for (field, value) in [
+            ("num_hidden_layers", json!(32)),
+            ("num_attention_heads", json!(20)),
+            ("projection_dim", json!(1280)),
+            ("hidden_act", json!("gelu")),
+        ] {
+            assert_eq!(text[field], value, "{name}: {field}");
+        }
+        let first = opened.files.exists("text_encoder/config.json");
+        assert_eq!(usize::from(first) + 1, big, "{name}: text encoders");
+        let facts = (identify(&opened.files).unwrap().inspect)(&opened.files).unwrap();
+        assert_eq!(
+            (facts.variant.as_str(), facts.native_px),
+            (variant, [1024; 2])
+        );
+        assert_eq!(facts.noise.default_sampler(), "euler");
+        assert_eq!(
+            opened.notes,
+            ["predicts epsilon: as the models of version XL do"]
+        );
+    }
+}
+
+#[test]
+fn marks_say_that_an_xl_predicts_velocity_from_pure_noise() {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("model.safetensors");
+    let mut tensors = Layout::read("xl").single();
+    for name in ["v_pred", "ztsnr"] {
+        let (name, shape, values) = (name.to_owned(), vec![], vec![0.0]);
+        tensors.push(Written {
+            name,
+            shape,
+            values,
+        });
+    }
+    std::fs::write(&path, safetensors(&tensors, Stored::F16, &Map::new())).unwrap();
+    let opened = single::open(&path).unwrap();
+    let scheduler = opened
+        .files
+        .config("scheduler/scheduler_config.json")
+        .unwrap();
+    assert_eq!(scheduler["prediction_type"], "v_prediction");
+    assert_eq!(scheduler["rescale_betas_zero_snr"], true);
+    assert_eq!(scheduler["timestep_spacing"], "trailing");
+    let note = &opened.notes[0];
+    assert!(note.contains("v_pred") && note.contains("ztsnr"), "{note}");
+    let facts = (identify(&opened.files).unwrap().inspect)(&opened.files).unwrap();
+    assert_eq!(facts.noise.prediction().id(), "v_prediction");
 }
 
 #[test]

@@ -103,6 +103,7 @@ fn outputs(model: &dyn Model, x: &Recorded) -> [Vec<f32>; 2] {
         conditions: &[&condition],
         guidance: None,
         deep: None,
+        size_px: [64, 64],
     };
     let y = model.predict(&input, &cancel).unwrap().remove(0);
     let numbers = |tensor: &candle_core::Tensor| tensor.flatten_all().unwrap().to_vec1().unwrap();

@@ -8,7 +8,7 @@ use pentimento_engine::families::model::{Model, NetworkInput};
 use pentimento_engine::kernels::cpu::{Precision, trusted_isa};
 use pentimento_engine::latent::Latents;
 use pentimento_engine::nn::{Act, Compute};
-use pentimento_engine::prompt::Reading;
+use pentimento_engine::prompt::{Reading, Role};
 use pentimento_engine::weights::files::ModelFiles;
 use support::compare::expect_near;
 use support::fixture::{Fixture, Recorded};
@@ -18,6 +18,7 @@ const TOLERANCE: f64 = 1e-4;
 /// As in `fixtures/networks/record.py`.
 const PROMPTS: [&str; 2] = ["a red apple, 3d", ""];
 const CALLS: usize = 5;
+const SIZE_PX: [u32; 2] = [120, 88];
 
 /// Both paths behind `nn::ops`: our kernels, and the tensor library's operations as their slow twin.
 pub(crate) fn paths() -> [Compute; 2] {
@@ -64,11 +65,13 @@ pub(crate) fn check_text_and_unet(name: &str, model: &dyn Model, fixture: &Fixtu
         model.warnings()
     );
 
+    let roles = [Role::Prompt, Role::Negative];
     let conditions: Vec<_> = PROMPTS
         .iter()
-        .map(|prompt| {
+        .zip(roles)
+        .map(|(prompt, role)| {
             model
-                .encode_prompt(prompt, Reading::default(), &cancel)
+                .encode_prompt(prompt, Reading::default().of(role), &cancel)
                 .unwrap()
         })
         .collect();
@@ -82,6 +85,22 @@ pub(crate) fn check_text_and_unet(name: &str, model: &dyn Model, fixture: &Fixtu
         &fixture.f32("hidden").values,
         TOLERANCE,
     );
+
+    let pooled: Vec<f32> = conditions
+        .iter()
+        .filter_map(|one| one.pooled.as_ref())
+        .flat_map(values)
+        .collect();
+    assert_eq!(pooled.is_empty(), !fixture.has("pooled"), "{name}");
+    if !pooled.is_empty() {
+        let reference = fixture.f32("pooled");
+        expect_near(
+            &format!("{name}: whole text"),
+            &pooled,
+            &reference.values,
+            TOLERANCE,
+        );
+    }
 
     let guidance = fixture
         .has("guidance")
@@ -98,7 +117,8 @@ pub(crate) fn check_text_and_unet(name: &str, model: &dyn Model, fixture: &Fixtu
             .unwrap();
         let channels = model.facts().latent_channels;
         let extra_channels = x.dims()[1] - channels;
-        assert_eq!(extra_channels > 0, model.facts().inpainting, "{name}");
+        let sees = model.facts().inpainting || model.facts().edits;
+        assert_eq!(extra_channels > 0, sees, "{name}");
         let extra = (extra_channels > 0).then(|| {
             x.narrow(1, channels, extra_channels)
                 .unwrap()
@@ -111,6 +131,7 @@ pub(crate) fn check_text_and_unet(name: &str, model: &dyn Model, fixture: &Fixtu
             latents: &latents,
             extra: extra.as_ref(),
             timestep,
+            size_px: SIZE_PX,
             conditions: &conditions,
             guidance,
             deep: None,
@@ -196,7 +217,20 @@ macro_rules! each_model {
     )*};
 }
 
-each_model!(sd1, sd2, inpainting, lcm, mixed, plain, starter);
+each_model!(
+    sd1,
+    sd2,
+    inpainting,
+    lcm,
+    mixed,
+    plain,
+    starter,
+    xl,
+    xl_inpainting,
+    xl_refiner,
+    sd1_edit,
+    xl_edit
+);
 
 #[test]
 fn every_model_is_tested() {

@@ -5,7 +5,9 @@ use pentimento_engine::client::Blob;
 use pentimento_engine::client::Request;
 use pentimento_engine::prompt::PromptSyntax;
 use pentimento_engine::raster::decode_picture;
-use pentimento_engine::recipe::{Inpaint, InpaintArea, MaskedContent, Prompting, Recipe, Start};
+use pentimento_engine::recipe::{
+    Inpaint, InpaintArea, MaskedContent, ModelRef, Prompting, Recipe, Refiner, Start,
+};
 use serde::Deserialize;
 use support::compare::psnr_db;
 use support::places;
@@ -35,6 +37,9 @@ struct Case {
     strength: Option<f64>,
     #[serde(default)]
     mask: bool,
+    image_guidance: Option<f64>,
+    refiner: Option<String>,
+    switch_at: Option<f64>,
 }
 
 fn file(name: &str) -> Vec<u8> {
@@ -91,6 +96,14 @@ fn request_of(case: &Case) -> Request {
         guidance_rescale: case.guidance_rescale,
         sampler: case.sampler.clone(),
         schedule: case.schedule.clone(),
+        image_guidance: case.image_guidance,
+        refiner: case.refiner.clone().map(|id| Refiner {
+            model: ModelRef {
+                id,
+                ..ModelRef::default()
+            },
+            switch_at: case.switch_at.unwrap(),
+        }),
         start,
         ..recipe(&model)
     };

@@ -8,7 +8,7 @@ use pentimento_engine::nn::Compute;
 use pentimento_engine::prompt::attention::{self, Piece};
 use pentimento_engine::prompt::compose;
 use pentimento_engine::prompt::schedule::Schedule;
-use pentimento_engine::prompt::{PromptSyntax, Reading, Weighting};
+use pentimento_engine::prompt::{PromptSyntax, Reading, Role, Weighting};
 use pentimento_engine::weights::files::ModelFiles;
 use serde::Deserialize;
 use support::compare::expect_near;
@@ -108,31 +108,76 @@ struct Encoded {
     weighting: Weighting,
 }
 
-#[test]
-fn weighted_prompts_and_chunks_are_encoded_as_the_reference_does() {
-    let index = std::fs::read_to_string(places::fixture("prompts/encoded.json")).unwrap();
+fn check_encoded(name: &str, models: &[&str]) -> usize {
+    let index = places::fixture(&format!("prompts/{name}.json"));
+    let index = std::fs::read_to_string(index).unwrap();
     let index: Vec<Encoded> = serde_json::from_str(&index).unwrap();
-    let fixture = Fixture::open("prompts/encoded.safetensors");
+    let fixture = Fixture::open(&format!("prompts/{name}.safetensors"));
     let (isa, precision) = (trusted_isa(), Precision::F32);
     let compute = Compute::Cpu { isa, precision };
     let cancel = CancelToken::default();
-    assert!(index.len() > 20);
-    for name in ["sd1", "sd2", "starter"] {
+    for name in models {
         let files = ModelFiles::folder(places::model(name));
         let model = (identify(&files).unwrap().load)(&files, &compute, &cancel).unwrap();
-        for (row, case) in index.iter().enumerate().filter(|(_, c)| c.model == name) {
+        for (row, case) in index.iter().enumerate().filter(|(_, c)| c.model == *name) {
             let reading = Reading {
                 clip_skip: 1,
                 syntax: PromptSyntax::A1111,
                 weighting: case.weighting,
+                ..Reading::default()
             };
-            let ours = model.encode_prompt(&case.text, reading, &cancel).unwrap();
-            let ours = ours.tokens.to_tensor().unwrap();
+            let encoded = model.encode_prompt(&case.text, reading, &cancel).unwrap();
+            let ours = encoded.tokens.to_tensor().unwrap();
             let reference = fixture.f32(&row.to_string());
             assert_eq!(ours.dims()[1..], reference.shape, "{name}: {:?}", case.text);
             let what = format!("{name}: {:?}, {:?}", case.text, case.weighting);
             let ours: Vec<f32> = ours.flatten_all().unwrap().to_vec1().unwrap();
             expect_near(&what, &ours, &reference.values, 1e-4);
+            let key = format!("{row}.pooled");
+            assert_eq!(encoded.pooled.is_some(), fixture.has(&key), "{what}");
+            if let Some(pooled) = encoded.pooled {
+                let ours = pooled.to_tensor().unwrap().flatten_all().unwrap();
+                let what = format!("{what}: whole text");
+                let ours: Vec<f32> = ours.to_vec1().unwrap();
+                expect_near(&what, &ours, &fixture.f32(&key).values, 1e-4);
+            }
+        }
+    }
+    index.len()
+}
+
+#[test]
+fn weighted_prompts_and_chunks_are_encoded_as_the_reference_does() {
+    assert!(check_encoded("encoded", &["sd1", "sd2", "starter"]) > 20);
+}
+
+#[test]
+fn two_encoders_are_weighted_each_by_itself() {
+    assert_eq!(check_encoded("encoded_xl", &["xl"]), 4);
+}
+
+#[test]
+fn no_negative_prompt_is_zeros_where_the_model_says_so() {
+    let (isa, precision) = (trusted_isa(), Precision::F32);
+    let compute = Compute::Cpu { isa, precision };
+    let cancel = CancelToken::default();
+    for (name, zeros) in [("xl", true), ("xl_refiner", false), ("sd1", false)] {
+        let files = ModelFiles::folder(places::model(name));
+        let model = (identify(&files).unwrap().load)(&files, &compute, &cancel).unwrap();
+        for (role, blank) in [
+            (Role::Prompt, false),
+            (Role::Negative, false),
+            (Role::NoNegative, zeros),
+        ] {
+            let reading = Reading::default().of(role);
+            let encoded = model.encode_prompt("", reading, &cancel).unwrap();
+            let parts = [Some(encoded.tokens), encoded.pooled];
+            for part in parts.into_iter().flatten() {
+                let values = part.to_tensor().unwrap().flatten_all().unwrap();
+                let values: Vec<f32> = values.to_vec1().unwrap();
+                let is_blank = values.iter().all(|value| *value == 0.0);
+                assert_eq!(is_blank, blank, "{name}: {role:?}");
+            }
         }
     }
 }

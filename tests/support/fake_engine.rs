@@ -277,6 +277,7 @@ pub fn catalog() -> Catalog {
         context_tokens: tokens,
         prediction: "v_prediction".to_owned(),
         inpainting: false,
+        edits: false,
         storage: Storage::default(),
         defaults: Defaults {
             steps: 24,

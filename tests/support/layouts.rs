@@ -136,7 +136,7 @@ pub struct Layout {
 }
 
 impl Layout {
-    /// `first`, `second` or `inpainting`.
+    /// `first`, `second`, `inpainting`, `xl` or `xl_refiner`.
     pub fn read(name: &str) -> Self {
         let path = places::fixture("layouts").join(format!("{name}.json"));
         let text = std::fs::read_to_string(path).expect("fixture can be read");
@@ -151,13 +151,24 @@ impl Layout {
             std::fs::write(path, config.to_string()).expect("written");
         }
         let clip = pentimento_engine::prompt::clip_vocabulary::files();
-        std::fs::write(folder.join("tokenizer/vocab.json"), &clip.vocabulary).expect("written");
-        std::fs::write(folder.join("tokenizer/merges.txt"), &clip.merges).expect("written");
+        let is_here = |name: &&str| folder.join(name).is_dir();
+        for tokenizer in ["tokenizer", "tokenizer_2"]
+            .iter()
+            .filter(|name| is_here(name))
+        {
+            let place = folder.join(tokenizer);
+            std::fs::write(place.join("vocab.json"), &clip.vocabulary).expect("written");
+            std::fs::write(place.join("merges.txt"), &clip.merges).expect("written");
+        }
         for (part, file) in [
             ("unet", "diffusion_pytorch_model.safetensors"),
             ("vae", "diffusion_pytorch_model.safetensors"),
             ("text_encoder", "model.safetensors"),
+            ("text_encoder_2", "model.safetensors"),
         ] {
+            if !is_here(&part) {
+                continue;
+            }
             let tensors: Vec<Written> = self
                 .tensors
                 .iter()
@@ -194,6 +205,7 @@ impl Layout {
                 let sources = (3..row.len()).map(text);
                 let values: Vec<f32> = match text(2) {
                     "unused" => vec![0.5; shape.iter().product()],
+                    "turned" => turned(&self.draw(text(3), shapes[text(3)]), shape[0]),
                     _ => sources
                         .flat_map(|source| self.draw(source, shapes[source]))
                         .collect(),
@@ -236,6 +248,12 @@ impl Layout {
             })
             .collect()
     }
+}
+
+/// A matrix of rows of `columns` numbers, column by column.
+pub fn turned(values: &[f32], columns: usize) -> Vec<f32> {
+    let column = |at: usize| values.iter().skip(at).step_by(columns).copied();
+    (0..columns).flat_map(column).collect()
 }
 
 /// A safetensors file.

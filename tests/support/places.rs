@@ -24,7 +24,7 @@ pub fn model(name: &str) -> PathBuf {
 }
 
 /// Every tiny model and the starter model.
-pub const MODELS: [&str; 7] = [
+pub const MODELS: [&str; 12] = [
     "sd1",
     "sd2",
     "inpainting",
@@ -32,6 +32,11 @@ pub const MODELS: [&str; 7] = [
     "mixed",
     "plain",
     "starter",
+    "xl",
+    "xl_inpainting",
+    "xl_refiner",
+    "sd1_edit",
+    "xl_edit",
 ];
 
 /// Copies a folder with everything in it; the copy may be broken at will.

@@ -242,6 +242,8 @@ pub fn recipe(model: &str) -> Recipe {
         noise_source: NoiseKind::TorchCpu,
         precision: Precision::F32,
         add_ons: AddOns::default(),
+        image_guidance: None,
+        refiner: None,
         start: None,
         sampler_revision: SAMPLER_REVISION,
         prompt_revision: PROMPT_REVISION,

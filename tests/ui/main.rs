@@ -15,6 +15,7 @@ mod knobs;
 mod network;
 mod reach;
 mod recipe;
+mod refiner;
 mod seed;
 mod settings;
 mod sizes;

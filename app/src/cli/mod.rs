@@ -15,6 +15,7 @@ mod overrides;
 mod progress;
 mod recipe;
 mod recipe_file;
+mod refiner;
 mod render;
 mod request;
 mod session;
@@ -198,6 +199,8 @@ fn worded(error: &EngineError) -> String {
         "height_px" => "--size: height",
         "negative_prompt" => "--negative",
         "guidance_rescale" => "--guidance-rescale",
+        "image_guidance" => "--image-guidance",
+        "start" => "--init",
         "noise_source" => "--noise-source",
         "count" => "--batch",
         "knobs.eta" => "--eta",
@@ -215,6 +218,8 @@ fn worded(error: &EngineError) -> String {
         "network.reuse.deep_every" => "--deep-cache",
         "network.reuse.deep_branch" => "--deep-branch",
         "network.reuse.negative_every" => "--negative-every",
+        "refiner" | "refiner.model" => "--refiner",
+        "refiner.switch_at" => "--refiner-switch",
         "mask" => "--mask",
         "start.picture" => "--init",
         "start.strength" => "--strength",

@@ -27,6 +27,7 @@ pub(super) struct Overrides {
     steps: Option<u32>,
     guidance: Option<f64>,
     guidance_rescale: Option<f64>,
+    image_guidance: Option<f64>,
     seed: Option<u64>,
     sampler: Option<String>,
     schedule: Option<String>,
@@ -68,6 +69,7 @@ impl Overrides {
             steps: args.number("steps", WHOLE)?,
             guidance: args.number("guidance", NUMBER)?,
             guidance_rescale: args.number("guidance-rescale", NUMBER)?,
+            image_guidance: args.number("image-guidance", NUMBER)?,
             seed: args.number("seed", "a whole number from 0 to 18446744073709551615")?,
             sampler: text("sampler")?,
             schedule: text("schedule")?,
@@ -135,6 +137,9 @@ impl Overrides {
         put(&mut recipe.steps, &self.steps);
         put(&mut recipe.guidance, &self.guidance);
         put(&mut recipe.guidance_rescale, &self.guidance_rescale);
+        if self.image_guidance.is_some() {
+            recipe.image_guidance = self.image_guidance;
+        }
         put(&mut recipe.seed, &self.seed);
         put(&mut recipe.sampler, &self.sampler);
         put(&mut recipe.schedule, &self.schedule);

@@ -71,7 +71,11 @@ fn print(out: &mut dyn Write, record: &Record) -> io::Result<()> {
         0.0 => String::new(),
         phi => format!(", rescaled by {phi}"),
     };
-    line("guidance", format!("{}{rescale}", recipe.guidance))?;
+    let image = match recipe.image_guidance {
+        None => String::new(),
+        Some(scale) => format!(", {scale} for the picture"),
+    };
+    line("guidance", format!("{}{rescale}{image}", recipe.guidance))?;
     line("sampler", recipe.sampler.clone())?;
     line("schedule", schedule_text(recipe))?;
     if let Some(text) = knobs_text(recipe) {
@@ -79,6 +83,10 @@ fn print(out: &mut dyn Write, record: &Record) -> io::Result<()> {
     }
     if let Some(text) = super::network::text(&recipe.network) {
         line("networks", text)?;
+    }
+    if let Some(refiner) = &recipe.refiner {
+        let text = format!("{} from {}", refiner.model.id, refiner.switch_at);
+        line("refiner", text)?;
     }
     line("noise", word(&recipe.noise_source))?;
     line("precision", word(&recipe.precision))?;

@@ -48,6 +48,11 @@ const PICTURE: &[Opt] = &[
         "X",
         "Guidance (CFG) scale, 0 to 100; 1 or below switches it off.",
     ),
+    value(
+        "image-guidance",
+        "X",
+        "How closely models that change pictures keep to theirs, 0 to 100; without it, 1.5.",
+    ),
     value("guidance-rescale", "X", "Guidance rescale, 0 (off) to 1."),
     value(
         "seed",
@@ -70,6 +75,16 @@ const PICTURE: &[Opt] = &[
         "Generator of the noise: torch_cpu or philox (as on NVIDIA cards).",
     ),
     value("precision", "ID", "Arithmetic: auto, f32 or bf16."),
+    value(
+        "refiner",
+        "ID|PATH",
+        "Model that takes over for the last details, as Stable Diffusion XL's refiner; none: no other.",
+    ),
+    value(
+        "refiner-switch",
+        "X",
+        "Share of the noise levels before it takes over, 0 to 1; without it, 0.8.",
+    ),
     value(
         "recipe",
         "FILE",
@@ -190,15 +205,13 @@ fn prepare(args: &Args, context: &Context<'_>) -> Result<(Session, Request, Vec<
         SaveTo::Library => {}
     }
     let mut config = config(args, context)?;
-    if let Some(folder) = draft.model_path() {
-        config.model_folders.push(folder);
-    }
+    config.model_folders.extend(draft.model_paths());
     config.model_folders.extend(draft.vae_path());
     config.model_folders.extend_from_slice(draft.add_on_paths());
     let library_dir = config.library_dir.clone();
     let mut session = Session::start(config, context)?;
     let catalog = session
-        .catalog(|catalog| draft.knows_its_model(catalog) && draft.knows_its_decoders(catalog))?;
+        .catalog(|catalog| draft.knows_its_models(catalog) && draft.knows_its_decoders(catalog))?;
     let (request, notes) = draft.finish(&catalog, save_to, &library_dir)?;
     Ok((session, request, notes))
 }

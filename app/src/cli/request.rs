@@ -18,6 +18,7 @@ use pentimento_engine::recipe::{
 use super::model_choice::{find, first, named, of_recipe};
 use super::overrides::Overrides;
 use super::recipe_file::{Loaded, load_recipe};
+use super::refiner::RefinerOptions;
 use super::{Args, Failure};
 
 /// Image-to-image strength when none is given, as in A1111.
@@ -47,6 +48,8 @@ pub(super) fn from_defaults(model: &ModelInfo) -> Recipe {
         noise_source: NoiseKind::default(),
         precision: Precision::default(),
         add_ons: AddOns::default(),
+        image_guidance: None,
+        refiner: None,
         start: None,
         sampler_revision: SAMPLER_REVISION,
         prompt_revision: PROMPT_REVISION,
@@ -62,6 +65,7 @@ fn random_seed() -> u64 {
 /// What the options ask for, before the model's defaults are known.
 pub(super) struct Draft {
     model: Option<String>,
+    refiner: RefinerOptions,
     recipe: Option<Loaded>,
     overrides: Overrides,
     init: Option<Picture>,
@@ -112,6 +116,7 @@ impl Draft {
         }
         Ok(Self {
             model: args.text("model")?.map(str::to_owned),
+            refiner: RefinerOptions::read(args)?,
             count: args.number("batch", "a whole number")?.unwrap_or(1),
             recipe,
             overrides,
@@ -120,10 +125,13 @@ impl Draft {
         })
     }
 
-    /// The model's folder or file, where it was named by its path.
-    pub(super) fn model_path(&self) -> Option<PathBuf> {
-        let path = PathBuf::from(self.model.as_ref()?);
-        path.exists().then_some(path)
+    /// Folders or files of models that were named by their paths.
+    pub(super) fn model_paths(&self) -> Vec<PathBuf> {
+        let named = self.model.iter().chain(self.refiner.named());
+        named
+            .map(PathBuf::from)
+            .filter(|path| path.exists())
+            .collect()
     }
 
     /// The VAE's file, where it was named by its path.
@@ -155,11 +163,19 @@ impl Draft {
         self.overrides.add_ons.paths()
     }
 
-    /// Whether the catalogue already holds everything that is named.
-    pub(super) fn knows_its_model(&self, catalog: &Catalog) -> bool {
+    /// Whether the catalogue already holds the models and add-ons that are named.
+    pub(super) fn knows_its_models(&self, catalog: &Catalog) -> bool {
         if self.overrides.add_ons.are_given() {
             return false; // names are looked up in the whole of it
         }
+        let refines = self
+            .recipe
+            .as_ref()
+            .and_then(|r| r.record.recipe.refiner.as_ref());
+        self.knows_its_model(catalog) && self.refiner.is_known(refines, catalog)
+    }
+
+    fn knows_its_model(&self, catalog: &Catalog) -> bool {
         let of_recipe = self.recipe.as_ref().map(|r| &r.record.recipe.model);
         match (&self.model, of_recipe) {
             (Some(wanted), _) => find(catalog, wanted).is_some(),
@@ -201,6 +217,7 @@ impl Draft {
         notes.extend(recipe.leave_missing_decoders(catalog));
         self.overrides.apply(&mut recipe)?;
         self.overrides.add_ons.check(catalog)?;
+        self.refiner.apply(&mut recipe, catalog, &mut notes)?;
         let mut blobs = Vec::new();
         self.start(&mut recipe, &mut blobs, library_dir)?;
         let request = Request {

@@ -9,6 +9,7 @@ use pentimento_engine::recipe::{NoiseKind, Precision};
 use super::PanelCx;
 use super::knobs::knobs_ui;
 use super::network::network_ui;
+use super::refiner::refiner_ui;
 use super::vae::decoder_ui;
 use crate::command::Command;
 use crate::studio::draft::DraftEdit;
@@ -63,6 +64,7 @@ fn body_ui(ui: &mut Ui, cx: &mut PanelCx<'_>) {
     network_ui(ui, &mut sampling);
     decoder_ui(ui, cx.studio, &mut sampling);
     knobs_ui(ui, &mut sampling);
+    refiner_ui(ui, cx);
     ui.label(theme::muted(ui, t("weighting")).size(12.5))
         .on_hover_text(t("weighting-tip"));
     let mut weighting = cx.studio.draft.prompting.weighting;

@@ -14,6 +14,7 @@ mod model;
 mod network;
 mod notices;
 mod prompt;
+mod refiner;
 mod sampling;
 mod seed;
 mod settings;

@@ -93,6 +93,9 @@ fn about_ui(ui: &mut Ui, cx: &PanelCx<'_>) {
     if model.inpainting {
         facts.push(t("model-inpainting").to_owned());
     }
+    if model.edits {
+        facts.push(t("model-edits").to_owned());
+    }
     // Kept together with what stands before it, the dot never begins a line.
     widgets::note_ui(ui, facts.join("\u{a0}\u{a0}·  "));
     for line in storage.inferred.iter().chain([&storage.notes]) {

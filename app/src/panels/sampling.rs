@@ -38,6 +38,11 @@ pub(super) fn sampling_ui(ui: &mut Ui, cx: &mut PanelCx<'_>) {
             let guidance = &mut sampling.guidance;
             widgets::slider_ui(ui, t("guidance"), guidance, 1.0..=20.0, 0.0..=100.0, 0.1)
                 .on_hover_text(t("guidance-tip"));
+            if studio.model().is_some_and(|model| model.edits) {
+                let scale = &mut sampling.image_guidance;
+                widgets::slider_ui(ui, t("image-guidance"), scale, 0.5..=5.0, 0.0..=100.0, 0.1)
+                    .on_hover_text(t("image-guidance-tip"));
+            }
             choices_ui(
                 ui,
                 t("sampler"),

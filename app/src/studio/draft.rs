@@ -5,7 +5,7 @@ use pentimento_engine::prompt::Weighting;
 use pentimento_engine::prompt::inspect::PromptQuery;
 use pentimento_engine::recipe::{
     AddOnUse, AddOns, InpaintArea, Knobs, MaskedContent, ModelRef, NetworkOptions, NoiseKind,
-    PROMPT_REVISION, Precision, Prompting, RECIPE_VERSION, Recipe, SAMPLER_REVISION,
+    PROMPT_REVISION, Precision, Prompting, RECIPE_VERSION, Recipe, Refiner, SAMPLER_REVISION,
 };
 use pentimento_engine::samplers::{self, Uses};
 use serde::{Deserialize, Serialize};
@@ -40,6 +40,8 @@ pub struct Draft {
     pub add_ons: AddOns,
     /// What to do with the picture on the canvas.
     pub start: StartDraft,
+    /// The model that takes over for the last details.
+    pub refiner: Option<Refiner>,
     /// Fields of a recalled recipe that this version does not know.
     pub unknown: Map<String, Value>,
 }
@@ -54,6 +56,8 @@ pub struct Sampling {
     pub guidance: f64,
     /// Guidance rescale, 0 to 1.
     pub guidance_rescale: f64,
+    /// Image guidance scale of models that change pictures, 0 to 100.
+    pub image_guidance: f64,
     /// Sampler id.
     pub sampler: String,
     /// Schedule id.
@@ -74,6 +78,7 @@ impl Default for Sampling {
             steps: 20,
             guidance: 7.0,
             guidance_rescale: 0.0,
+            image_guidance: Recipe::IMAGE_GUIDANCE,
             sampler: String::new(),
             schedule: String::new(),
             knobs: Knobs::of_new_recipes(),
@@ -196,6 +201,8 @@ pub enum DraftEdit {
     AddOns(Vec<AddOnUse>),
     /// Use of the canvas.
     Start(StartDraft),
+    /// The model that takes over, and when.
+    Refiner(Option<Refiner>),
     /// Every control from a recipe.
     Recall(Box<Recipe>),
 }
@@ -227,6 +234,7 @@ impl Draft {
             DraftEdit::Count(count) => self.count = count.clamp(1, MAX_COUNT),
             DraftEdit::AddOns(used) => self.add_ons.used = used,
             DraftEdit::Start(start) => self.start = start,
+            DraftEdit::Refiner(refiner) => self.refiner = refiner,
             DraftEdit::Recall(recipe) => self.recall(*recipe),
         }
     }
@@ -250,6 +258,8 @@ impl Draft {
         self.sampling.steps = self.sampling.steps.clamp(1, 1000);
         self.sampling.guidance = clamp(self.sampling.guidance, 0.0, 100.0, 7.0);
         self.sampling.guidance_rescale = clamp(self.sampling.guidance_rescale, 0.0, 1.0, 0.0);
+        let image_guidance = &mut self.sampling.image_guidance;
+        *image_guidance = clamp(*image_guidance, 0.0, 100.0, Recipe::IMAGE_GUIDANCE);
         let knobs = &mut self.sampling.knobs;
         knobs.eta = knobs.eta.map(|eta| clamp(eta, 0.0, 1.0, 0.0));
         knobs.s_churn = clamp(knobs.s_churn, 0.0, 100.0, 0.0);
@@ -265,6 +275,9 @@ impl Draft {
         network.reuse.deep_branch = network.reuse.deep_branch.min(63);
         network.reuse.negative_every = network.reuse.negative_every.clamp(1, 20);
         network.clip_skip = network.clip_skip.clamp(1, 24);
+        if let Some(refiner) = &mut self.refiner {
+            refiner.switch_at = clamp(refiner.switch_at, 0.0, 1.0, Refiner::USUAL_SWITCH);
+        }
         self.start.strength = clamp(self.start.strength, 0.01, 1.0, 0.75);
         self.start.blur_px = self.start.blur_px.min(64);
         self.start.padding_px = self.start.padding_px.min(256);
@@ -285,6 +298,7 @@ impl Draft {
         self.sampling.steps = defaults.steps;
         self.sampling.guidance = defaults.guidance;
         self.sampling.guidance_rescale = 0.0;
+        self.sampling.image_guidance = Recipe::IMAGE_GUIDANCE;
         self.sampling.sampler = defaults.sampler;
         self.sampling.schedule = defaults.schedule;
         self.sampling.knobs = Knobs::of_new_recipes();
@@ -337,6 +351,10 @@ impl Draft {
             steps: self.sampling.run_steps(),
             guidance: self.sampling.guidance,
             guidance_rescale: self.sampling.guidance_rescale,
+            image_guidance: self
+                .model_info(catalog)
+                .is_some_and(|model| model.edits)
+                .then_some(self.sampling.image_guidance),
             sampler: self.sampling.sampler.clone(),
             schedule: self.sampling.schedule.clone(),
             knobs: self.sampling.used_knobs(),
@@ -344,11 +362,21 @@ impl Draft {
             noise_source: self.sampling.noise_source,
             precision: self.sampling.precision,
             add_ons: self.add_ons.clone(),
+            refiner: self.refiner_of(catalog),
             start: None,
             sampler_revision: SAMPLER_REVISION,
             prompt_revision: PROMPT_REVISION,
             unknown: self.unknown.clone(),
         }
+    }
+
+    /// The refiner with its files' hash, where the catalogue knows it.
+    fn refiner_of(&self, catalog: &Catalog) -> Option<Refiner> {
+        let mut refiner = self.refiner.clone()?;
+        refiner.model.sha256 = catalog
+            .find(&refiner.model.id)
+            .and_then(|model| model.sha256.clone());
+        Some(refiner)
     }
 
     /// Every control as the recipe has it, its seed locked.
@@ -366,6 +394,7 @@ impl Draft {
             steps: recipe.steps,
             guidance: recipe.guidance,
             guidance_rescale: recipe.guidance_rescale,
+            image_guidance: recipe.image_guidance.unwrap_or(Recipe::IMAGE_GUIDANCE),
             sampler: recipe.sampler,
             schedule: recipe.schedule,
             knobs: recipe.knobs,
@@ -376,6 +405,7 @@ impl Draft {
         self.add_ons = recipe.add_ons;
         self.seed.value = recipe.seed;
         self.seed.locked = true;
+        self.refiner = recipe.refiner;
         self.unknown = recipe.unknown;
         self.start.mode = StartMode::New;
         if let Some(start) = recipe.start {

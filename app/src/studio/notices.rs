@@ -242,6 +242,7 @@ fn field_name(field: &str) -> String {
         "steps" => "steps",
         "guidance" => "guidance",
         "guidance_rescale" => "guidance-rescale",
+        "image_guidance" => "image-guidance",
         "sampler" => "sampler",
         "schedule" => "schedule",
         "knobs.eta" => "eta",
@@ -265,6 +266,8 @@ fn field_name(field: &str) -> String {
         "strength" | "start.strength" => "strength",
         "precision" => "precision",
         "noise_source" => "noise",
+        "refiner" | "refiner.model" => "refiner",
+        "refiner.switch_at" => "refiner-switch",
         _ => return field.to_owned(),
     };
     t(key).to_owned()

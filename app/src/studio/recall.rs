@@ -70,6 +70,11 @@ impl Studio {
             self.notices
                 .warning(t("notice-recall-note"), missing.join("\n"));
         }
+        if let Some(refiner) = &mut recipe.refiner
+            && let Some((meant, _)) = self.catalog.meant(&refiner.model)
+        {
+            refiner.model.id.clone_from(&meant.id);
+        }
         let (former, wanted) = (self.draft.model.clone(), recipe.model.id.clone());
         self.draft
             .apply(DraftEdit::Recall(Box::new(recipe)), &self.catalog);

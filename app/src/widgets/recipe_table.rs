@@ -37,6 +37,9 @@ pub fn recipe_rows(
         (t("steps"), recipe.steps.to_string()),
         (t("guidance"), number(recipe.guidance)),
     ]);
+    if let Some(scale) = recipe.image_guidance {
+        rows.push((t("image-guidance"), number(scale)));
+    }
     if recipe.guidance_rescale > 0.0 {
         rows.push((t("guidance-rescale"), number(recipe.guidance_rescale)));
     }
@@ -47,6 +50,11 @@ pub fn recipe_rows(
     rows.extend(knob_rows(&recipe.knobs));
     rows.extend(network_rows(&recipe.network));
     rows.extend(add_on_rows(record));
+    if let Some(refiner) = &recipe.refiner {
+        let (model, at) = (refiner.model.id.clone(), number(refiner.switch_at));
+        let arguments = [("model", model.into()), ("at", at.into())];
+        rows.push((t("refiner"), t_args("refiner-from", arguments)));
+    }
     if let Some(start) = &recipe.start {
         rows.push((t("strength"), number(start.strength)));
         if let Some(inpaint) = &start.inpaint {

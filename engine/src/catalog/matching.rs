@@ -75,6 +75,7 @@ pub(crate) fn test_model(id: &str) -> ModelInfo {
         context_tokens: 75,
         prediction: String::new(),
         inpainting: false,
+        edits: false,
         storage: crate::catalog::Storage::default(),
         defaults: crate::catalog::Defaults {
             steps: 1,

@@ -4,6 +4,7 @@ pub mod add_ons;
 mod beside;
 pub mod decoders;
 pub mod hash;
+mod kin;
 pub mod matching;
 pub mod scan;
 mod walk;
@@ -77,6 +78,9 @@ pub struct ModelInfo {
     pub prediction: String,
     /// Whether the UNet takes mask and masked picture (9 channels).
     pub inpainting: bool,
+    /// Whether it changes a picture that it is given (InstructPix2Pix, 8 channels).
+    #[serde(default)]
+    pub edits: bool,
     /// How it is stored, and what lies beside it.
     #[serde(default)]
     pub storage: Storage,

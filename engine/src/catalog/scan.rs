@@ -8,7 +8,7 @@ use std::time::UNIX_EPOCH;
 use super::add_ons;
 use super::beside::{self, Sidecar, SidecarDefaults};
 use super::decoders::{self, AutoencoderInfo};
-use super::{AddOnInfo, Catalog, Choice, Defaults, ModelInfo, ModelProblem, Storage, walk};
+use super::{AddOnInfo, Catalog, Choice, Defaults, ModelInfo, ModelProblem, Storage, kin, walk};
 use crate::engine::EmbeddedModel;
 use crate::error::{EngineError, Result};
 use crate::families::model::ModelFacts;
@@ -191,6 +191,7 @@ fn inspect(id: &str, files: &ModelFiles) -> Result<Found> {
         latents: facts.latents,
         preview: files.path().and_then(beside::preview),
         notes: sidecar.notes.clone().unwrap_or_default(),
+        inferred: kin::of_name(id).map(|kin| kin.note).into_iter().collect(),
         ..Storage::default()
     };
     let info = ModelInfo {
@@ -212,7 +213,7 @@ fn inspect_file(id: &str, path: &Path) -> Result<Found> {
     let mut found = inspect(id, &opened.files)?;
     found.info.storage.format = opened.format.to_owned();
     found.info.storage.precision = opened.precision.to_owned();
-    found.info.storage.inferred = opened.notes;
+    found.info.storage.inferred.splice(0..0, opened.notes);
     Ok(found)
 }
 
@@ -244,11 +245,15 @@ fn describe(id: &str, family: &FamilySpec, facts: &ModelFacts, sidecar: Sidecar)
     } = sidecar.defaults;
     let known = |id: &String| SAMPLERS.iter().any(|sampler| sampler.id == *id);
     let known_schedule = |id: &String| SCHEDULES.iter().any(|schedule| schedule.id == *id);
+    let kin = kin::of_name(id);
+    let own = facts.noise.default_sampler();
     let sampler = sampler
         .filter(known)
-        .unwrap_or_else(|| facts.noise.default_sampler().to_owned());
+        .unwrap_or_else(|| kin.as_ref().map_or(own, |kin| kin.sampler).to_owned());
     // Consistency models make their picture in a few steps, and take the scale as an input.
     let few_steps = matches!(sampler.as_str(), "lcm" | "tcd");
+    let usual = if few_steps { (4, 1.5) } else { (20, 7.0) };
+    let usual = kin.as_ref().map_or(usual, |kin| (kin.steps, kin.guidance));
     ModelInfo {
         id: id.to_owned(),
         name: sidecar.name.unwrap_or_else(|| id.to_owned()),
@@ -262,14 +267,15 @@ fn describe(id: &str, family: &FamilySpec, facts: &ModelFacts, sidecar: Sidecar)
         context_tokens: (facts.context - 2) as u32,
         prediction: facts.noise.prediction().id().to_owned(),
         inpainting: facts.inpainting,
+        edits: facts.edits,
         storage: Storage::default(),
         defaults: Defaults {
-            steps: steps.unwrap_or(if few_steps { 4 } else { 20 }),
-            guidance: guidance.unwrap_or(if few_steps { 1.5 } else { 7.0 }),
+            steps: steps.unwrap_or(usual.0),
+            guidance: guidance.unwrap_or(usual.1),
             sampler,
             schedule: schedule
                 .filter(known_schedule)
-                .unwrap_or_else(|| "model".to_owned()),
+                .unwrap_or_else(|| kin.map_or("model", |kin| kin.schedule).to_owned()),
             example_prompts,
         },
     }

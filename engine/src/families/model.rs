@@ -12,7 +12,7 @@ use crate::cancel::CancelToken;
 use crate::error::Result;
 use crate::latent::{LatentSpace, Latents};
 use crate::nn::Act;
-use crate::prompt::Reading;
+use crate::prompt::{Reading, Role};
 use crate::schedules::NoiseTable;
 use crate::weights::embedding::EmbeddingFile;
 use crate::weights::lora::adapt::Adaptable;
@@ -33,6 +33,8 @@ pub struct ModelFacts {
     pub latents: LatentFacts,
     /// Whether the network takes mask and masked picture beside the latents.
     pub inpainting: bool,
+    /// Whether the network takes a picture to change beside the latents (InstructPix2Pix).
+    pub edits: bool,
     /// Channels of the guidance embedding of distilled models, if any: they take the scale as an
     /// input, so that one network call does.
     pub guidance_channels: Option<usize>,
@@ -82,6 +84,10 @@ pub struct Word {
 pub struct Conditioning {
     /// Text tokens (1, N, C); N is a multiple of the context.
     pub tokens: Act,
+    /// The whole text as one vector (1, 1, C), for models that take one.
+    pub pooled: Option<Act>,
+    /// What the text is for.
+    pub role: Role,
     /// Tokens of the text without marks, and how many the model reads.
     pub count: (usize, usize),
 }
@@ -143,10 +149,13 @@ pub trait Model: Send + Sync {
 pub struct NetworkInput<'a> {
     /// Latents (1, C, h, w).
     pub latents: &'a Latents,
-    /// Mask (1 channel, 1 = repaint) and masked picture's latents, (1, 1 + C, h, w).
+    /// Mask (1 channel, 1 = repaint) and masked picture's latents, (1, 1 + C, h, w); or the latents of
+    /// the picture to change, without scaling factor, (1, C, h, w).
     pub extra: Option<&'a Tensor>,
     /// The network's time input.
     pub timestep: f64,
+    /// Width and height of the picture in pixels, for models that are told.
+    pub size_px: [u32; 2],
     /// The prompts, of equal length, one prediction each.
     pub conditions: &'a [&'a Conditioning],
     /// Guidance scale for models that take it as an input.

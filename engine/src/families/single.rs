@@ -175,14 +175,13 @@ const KINDS: &[(&str, Kind)] = &[
     ),
 ];
 
-/// What UNets with further embeddings are, by those: Stable Diffusion XL's take 2816 channels of text
-/// and sizes, its refiner's 2560; unCLIP's take a picture's.
+/// What UNets with further embeddings are that no family runs, by those: XL's and its refiner's take
+/// 2816 and 2560 channels of text and sizes, and are whole where the family takes them.
 fn embedded_kind(file: &SingleFile) -> Option<Kind> {
     let side = |name: &str| file.entry("unet", name)?.shape.get(1).copied();
     let classes = side("class_embedding.weight").map(|_| "the Stable Diffusion upscaler");
     let what = side("add_embedding.linear_1.weight").map(|channels| match channels {
-        2816 => "Stable Diffusion XL",
-        2560 => "the refiner of Stable Diffusion XL",
+        2816 | 2560 => "Stable Diffusion XL, but with blocks missing",
         _ => "Stable Diffusion with picture embeddings (unCLIP)",
     });
     what.or(classes).map(Kind::Model)

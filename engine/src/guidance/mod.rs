@@ -30,6 +30,32 @@ impl Guidance {
     pub fn combine(&self, with_prompt: &Latents, without: &Latents) -> Result<Latents> {
         let away = (with_prompt.tensor() - without.tensor())?;
         let guided = Latents::new((without.tensor() + (away * self.scale)?)?);
+        self.rescaled(guided, with_prompt)
+    }
+
+    /// The guided output of a network that is shown a picture: away from its output without the
+    /// prompt, and `image_scale` away from that without prompt and picture (Brooks et al. 2023,
+    /// equation 3).
+    ///
+    /// # Errors
+    /// `Compute` when the shapes differ or the device fails.
+    pub fn combine_seen(
+        &self,
+        with_prompt: &Latents,
+        without: &Latents,
+        blind: &Latents,
+        image_scale: f64,
+    ) -> Result<Latents> {
+        let guided = Latents::combine(&[
+            (self.scale, with_prompt),
+            (image_scale - self.scale, without),
+            (1.0 - image_scale, blind),
+        ])?;
+        self.rescaled(guided, with_prompt)
+    }
+
+    /// `guided`, brought `rescale` of the way to the standard deviation of `with_prompt`.
+    fn rescaled(&self, guided: Latents, with_prompt: &Latents) -> Result<Latents> {
         if self.rescale <= 0.0 {
             return Ok(guided);
         }

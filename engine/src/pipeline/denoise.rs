@@ -6,12 +6,12 @@ use std::time::Instant;
 
 use candle_core::Tensor;
 
-use super::Listener;
 use super::prompts::{Now, Prompts};
 use super::start::Blend;
+use super::{Listener, Relief};
 use crate::cancel::CancelToken;
 use crate::denoiser::{Denoiser, Level, Observer, StepInfo};
-use crate::error::Result;
+use crate::error::{EngineError, Result};
 use crate::families::model::{Conditioning, Model, NetworkInput};
 use crate::families::reuse::{DeepFeatures, DeepReuse};
 use crate::guidance::{Guidance, compose, predicted_x0};
@@ -28,6 +28,10 @@ pub(super) struct GuidedDenoiser<'a> {
     /// Further input channels of inpainting models.
     pub(super) extra: Option<&'a Tensor>,
     pub(super) prompts: &'a Prompts,
+    /// Who takes over at low noise.
+    pub(super) refiner: Option<Relief<'a>>,
+    /// Width and height of the picture the model makes, without padding.
+    pub(super) size_px: [u32; 2],
     /// Steps done, set by the observer: prompts may change with it.
     pub(super) step: &'a Cell<usize>,
     /// Steps of the run.
@@ -38,6 +42,8 @@ pub(super) struct GuidedDenoiser<'a> {
     pub(super) deep: DeepFeatures,
     /// What the negative prompt made of the output when it was asked last.
     pub(super) pull: Option<Pull<'a>>,
+    /// How closely a picture that the network is shown is kept to.
+    pub(super) image_guidance: f64,
     pub(super) cancel: &'a CancelToken,
 }
 
@@ -49,25 +55,28 @@ pub(super) struct Pull<'a> {
 }
 
 impl<'a> GuidedDenoiser<'a> {
-    /// The network's raw outputs, one for each conditioning.
+    /// A network's raw outputs, one for each conditioning.
     fn ask(
         &self,
+        model: &dyn Model,
         latents: &Latents,
         level: &Level,
         conditions: &[&Conditioning],
         guidance: Option<f64>,
     ) -> Result<Vec<Latents>> {
+        let facts = model.facts();
         let mut outputs = Vec::with_capacity(conditions.len());
         for conditions in conditions.chunks(MOST_TOGETHER) {
             let input = NetworkInput {
                 latents,
-                extra: self.extra,
+                extra: self.extra.filter(|_| facts.inpainting || facts.edits),
                 timestep: level.timestep,
+                size_px: self.size_px,
                 conditions,
                 guidance,
                 deep: self.deep_reuse(),
             };
-            outputs.extend(self.model.predict(&input, self.cancel)?);
+            outputs.extend(model.predict(&input, self.cancel)?);
         }
         Ok(outputs)
     }
@@ -108,26 +117,28 @@ impl<'a> GuidedDenoiser<'a> {
     /// The raw outputs without a prompt and for each of its parts; without only where `both`.
     fn outputs(
         &mut self,
+        model: &dyn Model,
         latents: &Latents,
         level: &Level,
         now: &Now<'a>,
-        both: bool,
-        guidance: Option<f64>,
+        (both, guidance): (bool, Option<f64>),
     ) -> Result<(Option<Latents>, Vec<Latents>)> {
         let done = self.step.get();
         let parts: Vec<&Conditioning> = now.parts.iter().map(|(_, part)| *part).collect();
         if !both {
-            return Ok((None, self.ask(latents, level, &parts, guidance)?));
+            return Ok((None, self.ask(model, latents, level, &parts, guidance)?));
         }
         if let Some(pull) = self.known_pull(done, now).cloned() {
-            let outputs = self.ask(latents, level, &parts, guidance)?;
+            let outputs = self.ask(model, latents, level, &parts, guidance)?;
             let without = outputs
                 .first()
                 .map(|first| Latents::combine(&[(1.0, first), (1.0, &pull)]));
             return Ok((without.transpose()?, outputs));
         }
         let conditions: Vec<&Conditioning> = std::iter::once(now.negative).chain(parts).collect();
-        let mut outputs = self.ask(latents, level, &conditions, guidance)?.into_iter();
+        let mut outputs = self
+            .ask(model, latents, level, &conditions, guidance)?
+            .into_iter();
         let without = outputs.next();
         let outputs: Vec<Latents> = outputs.collect();
         if let (Some(without), Some(first)) = (&without, outputs.first()) {
@@ -140,11 +151,18 @@ impl<'a> GuidedDenoiser<'a> {
 impl Denoiser for GuidedDenoiser<'_> {
     fn denoise(&mut self, latents: &Latents, level: &Level) -> Result<Latents> {
         self.cancel.check()?;
-        let facts = self.model.facts();
         let done = self.step.get();
         if done.is_multiple_of(self.options.reuse.deep_every.max(1) as usize) {
             self.deep.clear();
         }
+        let relief = self
+            .refiner
+            .filter(|refiner| level.timestep < refiner.cutoff);
+        let (model, prompts) = match relief {
+            Some(refiner) => (refiner.model, refiner.prompts),
+            None => (self.model, self.prompts),
+        };
+        let facts = model.facts();
         let inside = self.options.guidance_interval.holds(done, self.steps);
         let guidance = Guidance {
             scale: if inside { self.guidance.scale } else { 1.0 },
@@ -152,17 +170,21 @@ impl Denoiser for GuidedDenoiser<'_> {
         };
         // Models distilled to take the scale as an input need no second half.
         let distilled = facts.guidance_channels.is_some().then_some(guidance.scale);
-        let prompts = self.prompts;
         let now = prompts.at(done);
         // Prompts joined by weights are told apart from no prompt, even where guidance is off.
-        let both = distilled.is_none() && (guidance.is_on() || !now.is_single());
-        let (without, outputs) = self.outputs(latents, level, &now, both, distilled)?;
+        let mut both = distilled.is_none() && (guidance.is_on() || !now.is_single());
+        // As the reference: a model that is shown a picture is guided by both or not at all.
+        both &= !facts.edits || self.image_guidance >= 1.0;
+        let (without, outputs) = self.outputs(model, latents, level, &now, (both, distilled))?;
         let weights = now.parts.iter().map(|(weight, _)| *weight);
         let output = match (&without, outputs.as_slice()) {
             (Some(without), parts) => {
                 let parts: Vec<_> = weights.zip(parts).collect();
                 let with_prompt = compose(&parts, without)?;
-                if guidance.is_on() {
+                if facts.edits && guidance.is_on() {
+                    let blind = self.blind(model, now.negative, latents, level)?;
+                    guidance.combine_seen(&with_prompt, without, &blind, self.image_guidance)?
+                } else if guidance.is_on() {
                     guidance.combine(&with_prompt, without)?
                 } else {
                     with_prompt
@@ -172,6 +194,36 @@ impl Denoiser for GuidedDenoiser<'_> {
             (None, parts) => weighted_mean(weights.zip(parts).collect())?,
         };
         predicted_x0(facts.noise.prediction(), &output, latents, level)
+    }
+}
+
+impl GuidedDenoiser<'_> {
+    /// What a network that is shown a picture says without it and without the prompt.
+    fn blind(
+        &self,
+        model: &dyn Model,
+        negative: &Conditioning,
+        latents: &Latents,
+        level: &Level,
+    ) -> Result<Latents> {
+        let nothing = self.extra.map(Tensor::zeros_like).transpose()?;
+        let input = NetworkInput {
+            latents,
+            extra: nothing.as_ref(),
+            timestep: level.timestep,
+            size_px: self.size_px,
+            conditions: &[negative],
+            guidance: None,
+            deep: None,
+        };
+        let outputs = model.predict(&input, self.cancel)?;
+        outputs
+            .into_iter()
+            .next()
+            .ok_or_else(|| EngineError::Compute {
+                op: "guidance".to_owned(),
+                reason: "the network gave no output".to_owned(),
+            })
     }
 }
 

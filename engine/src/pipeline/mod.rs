@@ -53,6 +53,8 @@ pub struct Inputs<'a> {
     pub device: &'a Device,
     /// What to draw and what to avoid, encoded.
     pub prompts: &'a Prompts,
+    /// Who takes over, where the recipe says so.
+    pub refiner: Option<Relief<'a>>,
     /// Start picture, and mask of its size.
     pub start: Option<(&'a Picture, Option<&'a Mask>)>,
     /// Pictures to latents, and back where `decoder` does not do it.
@@ -63,6 +65,53 @@ pub struct Inputs<'a> {
     pub preview: Option<PreviewMeans<'a>>,
     /// The job's stop flag.
     pub cancel: &'a CancelToken,
+}
+
+/// A second model with the prompts as it reads them, for timesteps below `cutoff`.
+#[derive(Clone, Copy)]
+pub struct Relief<'a> {
+    /// The model.
+    pub model: &'a dyn Model,
+    /// Encoded by it.
+    pub prompts: &'a Prompts,
+    /// Timesteps of the first model's that are its.
+    pub cutoff: f64,
+}
+
+impl<'a> Relief<'a> {
+    /// Checks that its latents mean what the first model's do.
+    ///
+    /// # Errors
+    /// `InvalidRequest` when they do not.
+    pub fn new(
+        first: &dyn Model,
+        model: &'a dyn Model,
+        prompts: &'a Prompts,
+        cutoff: f64,
+    ) -> Result<Self> {
+        let kind = |model: &dyn Model| {
+            let facts = model.facts();
+            let scale = model.autoencoder().scaling_factor();
+            (facts.latent_channels, facts.factor, scale.to_bits())
+        };
+        if kind(first) != kind(model) {
+            return Err(EngineError::invalid(
+                "refiner",
+                "its latents are of another kind than the model's: choose one of the same family",
+            ));
+        }
+        if model.facts().inpainting || model.facts().edits {
+            return Err(EngineError::invalid(
+                "refiner",
+                "a model for inpainting or for changing pictures cannot refine: choose another",
+            ));
+        }
+        Ok(Self {
+            model,
+            prompts,
+            cutoff,
+        })
+    }
 }
 
 /// A finished picture.
@@ -157,7 +206,9 @@ pub fn render(
     let mut denoiser = GuidedDenoiser {
         model: inputs.model,
         extra: start.extra.as_ref(),
+        size_px: start.made_px,
         prompts: inputs.prompts,
+        refiner: inputs.refiner,
         step: &step,
         steps: trajectory.len(),
         guidance: Guidance {
@@ -167,6 +218,7 @@ pub fn render(
         options: &recipe.network,
         deep: DeepFeatures::default(),
         pull: None,
+        image_guidance: recipe.image_guidance.unwrap_or(Recipe::IMAGE_GUIDANCE),
         cancel: inputs.cancel,
     };
     let bounds = start.bounds_px();

@@ -5,6 +5,7 @@ use candle_core::Tensor;
 use crate::error::Result;
 use crate::families::model::Conditioning;
 use crate::nn::Act;
+use crate::prompt::Role;
 use crate::prompt::schedule::Schedule;
 use crate::prompt::timeline::Script;
 use crate::recipe::Recipe;
@@ -42,7 +43,7 @@ impl Prompts {
     /// Those of `encode`, or `Compute` when the device fails.
     pub fn encode(
         recipe: &Recipe,
-        encode: &mut dyn FnMut(&str) -> Result<Conditioning>,
+        encode: &mut dyn FnMut(&str, Role) -> Result<Conditioning>,
     ) -> Result<Self> {
         let script = Script::read(
             &recipe.prompt,
@@ -50,8 +51,8 @@ impl Prompts {
             recipe.prompting.syntax,
             recipe.steps as usize,
         );
-        let mut timeline = |schedule: Schedule| -> Result<Timeline> {
-            let texts = schedule.texts.iter().map(|text| encode(text));
+        let mut timeline = |schedule: Schedule, role| -> Result<Timeline> {
+            let texts = schedule.texts.iter().map(|text| encode(text, role));
             Ok(Timeline {
                 conditions: texts.collect::<Result<_>>()?,
                 schedule,
@@ -59,11 +60,18 @@ impl Prompts {
         };
         let mut parts = Vec::with_capacity(script.parts.len());
         for (weight, schedule) in script.parts {
-            parts.push((weight, timeline(schedule)?));
+            parts.push((weight, timeline(schedule, Role::Prompt)?));
         }
+        // Empty over all steps, as A1111 sees it; diffusers knows no steps.
+        let avoids = script.negative.texts.iter().any(|text| !text.is_empty());
+        let role = if avoids {
+            Role::Negative
+        } else {
+            Role::NoNegative
+        };
         let mut prompts = Self {
             parts,
-            negative: timeline(script.negative)?,
+            negative: timeline(script.negative, role)?,
         };
         prompts.equalise()?;
         Ok(prompts)

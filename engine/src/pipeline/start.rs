@@ -78,7 +78,7 @@ impl Start {
                 let masked = Masked::prepare(picture, mask, inpaint, inputs)?;
                 from_masked_picture(recipe, inpaint.content, masked, inputs, trajectory, noise)
             }
-            (Some((picture, _)), _) => from_picture(picture, inputs, trajectory, noise),
+            (Some((picture, _)), _) => from_picture(recipe, picture, inputs, trajectory, noise),
         }
     }
 
@@ -149,6 +149,12 @@ fn from_noise(
     trajectory: &Trajectory,
     noise: &mut dyn NoiseSource,
 ) -> Result<Start> {
+    if inputs.model.facts().edits {
+        return Err(EngineError::invalid(
+            "start",
+            "this model changes a picture: open one first, or choose another model",
+        ));
+    }
     if inputs.model.facts().inpainting {
         // Nothing is known: repaint all of an empty picture, as such models were trained to.
         return from_nothing(recipe, inputs, trajectory, noise);
@@ -196,7 +202,25 @@ fn from_nothing(
     })
 }
 
+/// Whether nothing of the start picture is left in the first latents.
+fn is_full_strength(recipe: &Recipe) -> bool {
+    let start = recipe.start.as_ref();
+    start.is_none_or(|start| start.strength >= 1.0)
+}
+
+/// What a model that changes pictures sees: the mean of the picture's latents, without scaling factor.
+fn shown(picture: &Picture, inputs: &Inputs<'_>) -> Result<Option<Tensor>> {
+    let facts = inputs.model.facts();
+    if !facts.edits {
+        return Ok(None);
+    }
+    let tensor = Act::from_tensor(tensor_from_picture(picture, facts.factor, inputs.device)?);
+    let moments = inputs.model.autoencoder().encode(&tensor, inputs.cancel)?;
+    Ok(Some(moments.mean))
+}
+
 fn from_picture(
+    recipe: &Recipe,
     picture: &Picture,
     inputs: &Inputs<'_>,
     trajectory: &Trajectory,
@@ -209,12 +233,19 @@ fn from_picture(
         ));
     }
     let made_px = [picture.width_px, picture.height_px];
-    let known = encode(picture, inputs, noise)?;
-    let epsilon = draw(noise, known.shape(), inputs.device)?;
-    let latents = trajectory.start().noised(&known, &epsilon)?;
+    let extra = shown(picture, inputs)?;
+    // Such models see the picture anyway: the reference begins with noise alone.
+    let latents = if extra.is_some() && is_full_strength(recipe) {
+        let epsilon = draw(noise, latent_shape(inputs, made_px), inputs.device)?;
+        epsilon.scaled(trajectory.noise_scale())?
+    } else {
+        let known = encode(picture, inputs, noise)?;
+        let epsilon = draw(noise, known.shape(), inputs.device)?;
+        trajectory.start().noised(&known, &epsilon)?
+    };
     Ok(Start {
         latents,
-        extra: None,
+        extra,
         blend: None,
         made_px,
         place: None,
@@ -300,10 +331,7 @@ fn from_masked_picture(
     let facts = inputs.model.facts();
     let made_px = [masked.picture.width_px, masked.picture.height_px];
     let shape = latent_shape(inputs, made_px);
-    let full_strength = recipe
-        .start
-        .as_ref()
-        .is_none_or(|start| start.strength >= 1.0);
+    let full_strength = is_full_strength(recipe);
     let values = on_latents(&masked.repainted, facts.factor, [shape[3], shape[2]]);
     let mask = Tensor::from_vec(values, (1, 1, shape[2], shape[3]), inputs.device)?;
 
@@ -322,7 +350,7 @@ fn from_masked_picture(
     };
     let mut start = Start {
         latents,
-        extra: None,
+        extra: shown(&masked.picture, inputs)?,
         blend: None,
         made_px,
         place: Some(masked.place),

@@ -60,6 +60,18 @@ pub enum Weighting {
     ComfyUi,
 }
 
+/// What a text is for. Most models read all alike.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Role {
+    /// What to draw.
+    #[default]
+    Prompt,
+    /// What to avoid.
+    Negative,
+    /// Nothing is to be avoided: the negative prompt is empty.
+    NoNegative,
+}
+
 /// How a text is read by the text encoder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Reading {
@@ -70,6 +82,8 @@ pub struct Reading {
     /// Which layer of the text encoder is read, from its last, 1 (see
     /// [`crate::recipe::NetworkOptions::clip_skip`]).
     pub clip_skip: u32,
+    /// What the text is for.
+    pub role: Role,
 }
 
 impl Default for Reading {
@@ -78,6 +92,7 @@ impl Default for Reading {
             syntax: PromptSyntax::default(),
             weighting: Weighting::default(),
             clip_skip: 1,
+            role: Role::default(),
         }
     }
 }
@@ -88,7 +103,14 @@ impl Reading {
         syntax: PromptSyntax::Plain,
         weighting: Weighting::A1111,
         clip_skip: 1,
+        role: Role::Prompt,
     };
+
+    /// The same, for a text of another role.
+    #[must_use]
+    pub const fn of(self, role: Role) -> Self {
+        Self { role, ..self }
+    }
 }
 
 /// A letter, digit or underscore: what `\w` matches in the reference's patterns.

@@ -185,6 +185,11 @@ impl Tokenizer {
         self.length - 2
     }
 
+    /// The id of the mark behind a text.
+    pub fn end_mark(&self) -> u32 {
+        self.end
+    }
+
     /// The id of a comma that stands alone, if the vocabulary has one.
     pub fn comma(&self) -> Option<u32> {
         self.inner.token_to_id(",</w>")

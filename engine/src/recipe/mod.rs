@@ -11,6 +11,7 @@ mod metadata;
 mod network;
 mod png_text;
 mod prompting;
+mod refiner;
 #[cfg(test)]
 mod tests;
 pub mod validate;
@@ -31,6 +32,7 @@ pub use metadata::{
 };
 pub use network::{FinalDecoder, GuidanceInterval, NetworkOptions, Reuse, VaeChoice};
 pub use prompting::{PromptTemplate, Prompting};
+pub use refiner::Refiner;
 
 /// Version of the format this build writes. A newer major version is refused with its reason;
 /// unknown fields of any version survive re-saving (they stay in [`Recipe::unknown`]).
@@ -81,6 +83,10 @@ pub struct Recipe {
     /// Guidance rescale phi (Lin et al. 2023, section 3.4), 0 (off) to 1.
     #[serde(default)]
     pub guidance_rescale: f64,
+    /// How closely a model that changes pictures keeps to the one it is given (InstructPix2Pix's image
+    /// guidance scale), 0 to 100; below 1 all guidance is off. `None`: [`Recipe::IMAGE_GUIDANCE`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub image_guidance: Option<f64>,
     /// Sampler id, one of `samplers::SAMPLERS`.
     pub sampler: String,
     /// Schedule id, one of `schedules::SCHEDULES`.
@@ -100,6 +106,9 @@ pub struct Recipe {
     /// LoRA and other add-ons.
     #[serde(default, skip_serializing_if = "AddOns::is_empty")]
     pub add_ons: AddOns,
+    /// Another model for the finest noise levels.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refiner: Option<Refiner>,
     /// Start picture of image-to-image and inpainting.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub start: Option<Start>,
@@ -112,6 +121,11 @@ pub struct Recipe {
     /// Fields written by another version of this program, kept as they are.
     #[serde(flatten)]
     pub unknown: Map<String, Value>,
+}
+
+impl Recipe {
+    /// Image guidance where a recipe says nothing, as in diffusers and A1111.
+    pub const IMAGE_GUIDANCE: f64 = 1.5;
 }
 
 fn sampler_revision() -> u32 {

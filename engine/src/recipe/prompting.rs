@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::{PROMPT_REVISION, Recipe};
 use crate::prompt::dynamic::{Wildcards, choose, is_dynamic};
 use crate::prompt::extra_networks::take;
-use crate::prompt::{PromptSyntax, Reading, Weighting, lone_words};
+use crate::prompt::{PromptSyntax, Reading, Role, Weighting, lone_words};
 
 /// Last revision whose only grammar was [`PromptSyntax::Plain`].
 const LAST_PLAIN_REVISION: u32 = 1;
@@ -111,6 +111,7 @@ impl Recipe {
             syntax: self.prompting.syntax,
             weighting: self.prompting.weighting,
             clip_skip: self.network.clip_skip,
+            role: Role::Prompt,
         }
     }
 

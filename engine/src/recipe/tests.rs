@@ -30,6 +30,8 @@ pub(super) fn recipe() -> Recipe {
         noise_source: NoiseKind::TorchCpu,
         precision: Precision::F32,
         add_ons: AddOns::default(),
+        image_guidance: None,
+        refiner: None,
         start: Some(Start {
             picture: "ab".repeat(32),
             strength: 0.75,
@@ -73,6 +75,7 @@ fn catalog() -> Catalog {
             context_tokens: 30,
             prediction: "epsilon".to_owned(),
             inpainting: false,
+            edits: false,
             storage: Storage::default(),
             defaults: Defaults {
                 steps: 20,

@@ -3,7 +3,8 @@
 use std::ops::RangeInclusive;
 
 use super::{
-    GuidanceInterval, InpaintArea, Knobs, NetworkOptions, RECIPE_VERSION, Recipe, Start, VaeChoice,
+    GuidanceInterval, InpaintArea, Knobs, NetworkOptions, RECIPE_VERSION, Recipe, Refiner, Start,
+    VaeChoice,
 };
 use crate::catalog::Catalog;
 use crate::client::Request;
@@ -42,6 +43,8 @@ pub const CLIP_SKIP: RangeInclusive<u32> = 1..=24;
 pub const ADD_ON_WEIGHT: RangeInclusive<f64> = -100.0..=100.0;
 /// Add-ons of one recipe.
 pub const MAX_ADD_ONS: usize = 64;
+/// Share of the noise levels before a refiner takes over.
+pub const SWITCH_AT: RangeInclusive<f64> = 0.0..=1.0;
 /// Gaussian blur of a mask, in pixels.
 pub const MASK_BLUR_PX: RangeInclusive<u32> = 0..=64;
 /// Surroundings of a masked area, in pixels.
@@ -92,6 +95,8 @@ impl Recipe {
         problems.range("height_px", self.height_px, &SIDE_PX);
         problems.range("steps", self.steps, &STEPS);
         problems.range("guidance", self.guidance, &GUIDANCE);
+        let image_guidance = self.image_guidance.unwrap_or(Self::IMAGE_GUIDANCE);
+        problems.range("image_guidance", image_guidance, &GUIDANCE);
         problems.range("guidance_rescale", self.guidance_rescale, &GUIDANCE_RESCALE);
         problems.choice("sampler", &self.sampler, SAMPLERS.iter().map(|s| s.id));
         problems.choice("schedule", &self.schedule, SCHEDULES.iter().map(|s| s.id));
@@ -110,6 +115,9 @@ impl Recipe {
         }
         if let Some(start) = &self.start {
             problems.start(start, self.steps);
+        }
+        if let Some(refiner) = &self.refiner {
+            problems.refiner(refiner, catalog);
         }
         problems.0
     }
@@ -249,6 +257,16 @@ impl Problems {
         self.range("network.reuse.deep_branch", reuse.deep_branch, &BRANCH);
         self.range("network.reuse.negative_every", reuse.negative_every, &EVERY);
         self.range("network.clip_skip", options.clip_skip, &CLIP_SKIP);
+    }
+
+    fn refiner(&mut self, refiner: &Refiner, catalog: &Catalog) {
+        self.range("refiner.switch_at", refiner.switch_at, &SWITCH_AT);
+        let wanted = &refiner.model.id;
+        if catalog.find(wanted).is_none() {
+            let known: Vec<&str> = catalog.models.iter().map(|m| m.id.as_str()).collect();
+            let why = format!("no model called “{wanted}” (known: {})", known.join(", "));
+            self.add("refiner.model", why);
+        }
     }
 
     fn start(&mut self, start: &Start, steps: u32) {

@@ -314,6 +314,22 @@ fn reorder(stored: &[u8], size: usize, shape: &[usize], strides: &[usize]) -> Ve
     bytes
 }
 
+/// Numbers in the order of `shape`, from where `strides` say they lie.
+pub(super) fn in_order(values: &[f32], shape: &[usize], strides: &[usize]) -> Vec<f32> {
+    let bytes = reorder(
+        bytemuck::cast_slice(values),
+        size_of::<f32>(),
+        shape,
+        strides,
+    );
+    bytes
+        .as_chunks::<4>()
+        .0
+        .iter()
+        .map(|bytes| f32::from_le_bytes(*bytes))
+        .collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

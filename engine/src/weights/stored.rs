@@ -58,6 +58,18 @@ impl Stored {
             }
             // Rarer types and orders are brought to f32, one tensor at a time.
             other => {
+                let packed = other.block().0 > 1;
+                let (entry, order) = match &entry.strides {
+                    // Numbers of a block cannot be picked before they are unpacked.
+                    Some(strides) if packed => (
+                        &Entry {
+                            strides: None,
+                            ..entry.clone()
+                        },
+                        Some(strides),
+                    ),
+                    _ => (entry, None),
+                };
                 let bytes = entry.read(source)?;
                 let values = element::to_f32(&bytes, other).ok_or_else(|| {
                     EngineError::bad_file(
@@ -69,7 +81,10 @@ impl Stored {
                 if !values.iter().all(|&value| is_finite_f32(value)) {
                     return Err(not_finite(source, name));
                 }
-                Ok(Self::F32(values))
+                Ok(Self::F32(match order {
+                    Some(strides) => element::in_order(&values, &entry.shape, strides),
+                    None => values,
+                }))
             }
         }
     }

@@ -1,13 +1,16 @@
-//! Stable Diffusion 1.x and 2.x and their kin (Rombach et al. 2022): a CLIP text transformer, a
-//! UNet, an autoencoder, in the diffusers layout or in one file.
+//! Stable Diffusion 1.x, 2.x and XL and their kin (Rombach et al. 2022; Podell et al. 2023): CLIP text
+//! transformers, a UNet, an autoencoder, in the diffusers layout or in one file.
 
+mod added;
 pub mod autoencoder;
 pub mod autoencoder_kl;
 pub mod autoencoder_tiny;
 mod blocks;
+mod encoders;
 mod learned;
 mod prediction;
 mod single;
+mod single_xl;
 mod stand_in;
 pub mod text;
 pub mod unet;
@@ -25,7 +28,6 @@ use crate::error::{EngineError, Result};
 use crate::latent::{LatentSpace, Latents};
 use crate::nn::{Act, Compute, ops};
 use crate::prompt::Reading;
-use crate::prompt::encode::encode;
 use crate::prompt::tokenizer::Tokenizer;
 use crate::schedules::{NoiseTable, PipelineRules};
 use crate::weights::Weights;
@@ -33,10 +35,11 @@ use crate::weights::files::ModelFiles;
 use crate::weights::lora::adapt::Adaptable;
 use crate::weights::lora::{Adapted, Adapter, Part};
 use crate::weights::slot::Slots;
+use added::{Additions, Numbers};
 use autoencoder::AutoencoderConfig;
 use blocks::Context;
-use text::{TextConfig, TextEncoder};
-use unet::{Deep, Unet};
+use encoders::{Encoders, EncodersConfig};
+use unet::{Deep, Embeddings, Unet};
 use unet_config::UnetConfig;
 
 /// The family.
@@ -47,6 +50,11 @@ pub const SPEC: FamilySpec = FamilySpec {
         "StableDiffusionPipeline",
         "StableDiffusionImg2ImgPipeline",
         "StableDiffusionInpaintPipeline",
+        "StableDiffusionInstructPix2PixPipeline",
+        "StableDiffusionXLPipeline",
+        "StableDiffusionXLImg2ImgPipeline",
+        "StableDiffusionXLInpaintPipeline",
+        "StableDiffusionXLInstructPix2PixPipeline",
         "LatentConsistencyModelPipeline",
         "LatentConsistencyModelImg2ImgPipeline",
     ],
@@ -59,17 +67,19 @@ pub const SPEC: FamilySpec = FamilySpec {
 
 /// All configuration of a model, checked as a whole.
 struct Parts {
-    text: TextConfig,
+    text: EncodersConfig,
     unet: UnetConfig,
     autoencoder: AutoencoderConfig,
+    numbers: Option<Numbers>,
     facts: ModelFacts,
 }
 
 fn read_parts(files: &ModelFiles) -> Result<Parts> {
-    let text = TextConfig::read(files, "text_encoder")?;
     let unet = UnetConfig::read(files)?;
+    let is_xl = unet.added.is_some();
+    let text = EncodersConfig::read(files, is_xl)?;
     let autoencoder = AutoencoderConfig::read(files)?;
-    let noise = read_noise(files)?;
+    let noise = read_noise(files, is_xl)?;
     let latent_channels = autoencoder.latent_channels();
     let unfit = |found: String, remedy: &str| EngineError::UnsupportedModel {
         path: files.label("unet/config.json"),
@@ -77,12 +87,15 @@ fn read_parts(files: &ModelFiles) -> Result<Parts> {
         remedy: remedy.to_owned(),
     };
     let inpainting = unet.in_channels == 2 * latent_channels + 1;
-    if unet.in_channels != latent_channels && !inpainting {
+    let edits = unet.in_channels == 2 * latent_channels;
+    if unet.in_channels != latent_channels && !inpainting && !edits {
         return Err(unfit(
             format!("“in_channels” is {}", unet.in_channels),
             &format!(
-                "with this autoencoder it must be {latent_channels}, or {} for inpainting",
-                2 * latent_channels + 1
+                "with this autoencoder it must be {latent_channels}, {} for inpainting or {} for \
+                 changing pictures",
+                2 * latent_channels + 1,
+                2 * latent_channels
             ),
         ));
     }
@@ -95,22 +108,46 @@ fn read_parts(files: &ModelFiles) -> Result<Parts> {
     if let Some(level) = unet
         .levels
         .iter()
-        .find(|level| level.context_channels != text.channels)
+        .find(|level| level.context_channels != text.channels())
     {
         return Err(unfit(
             format!("“cross_attention_dim” is {}", level.context_channels),
-            &format!("with this text encoder it must be {}", text.channels),
+            &format!(
+                "with this model's text encoders it must be {}",
+                text.channels()
+            ),
         ));
     }
+    let numbers = unet
+        .added
+        .map(|added| {
+            Numbers::of(added, text.pooled_channels()).ok_or_else(|| {
+                let (vector, each) = (text.pooled_channels(), added.number_channels);
+                unfit(
+                    format!(
+                        "“projection_class_embeddings_input_dim” is {}",
+                        added.channels
+                    ),
+                    &format!(
+                        "with this text encoder it must be {} (or {} for a refiner)",
+                        vector + 6 * each,
+                        vector + 5 * each
+                    ),
+                )
+            })
+        })
+        .transpose()?;
     let factor = autoencoder.factor();
-    let [height, width] = unet.sample_size.unwrap_or([64, 64]);
+    let [height, width] = unet
+        .sample_size
+        .unwrap_or(if is_xl { [128, 128] } else { [64, 64] });
     let side = |latent: usize| {
         u32::try_from(latent * factor)
             .unwrap_or(512)
             .clamp(16, 4096)
     };
     let facts = ModelFacts {
-        variant: variant(&unet, inpainting),
+        variant: variant(&unet, numbers, [inpainting, edits]),
         native_px: [side(width), side(height)],
         factor,
         latent_channels,
@@ -120,57 +157,68 @@ fn read_parts(files: &ModelFiles) -> Result<Parts> {
             tiny: autoencoder.is_tiny(),
         },
         inpainting,
+        edits,
         guidance_channels: unet.guidance_channels,
-        context: text.context,
+        context: text.context(),
         noise,
     };
     Ok(Parts {
         text,
         unet,
         autoencoder,
+        numbers,
         facts,
     })
 }
 
-/// Which of the family's models it is, for people: `1.x`, `2.x inpainting`…
-fn variant(unet: &UnetConfig, inpainting: bool) -> String {
-    let version = if unet.linear_projection { "2.x" } else { "1.x" };
+/// Which of the family's models it is, for people: `1.x`, `2.x inpainting`, `XL refiner`…
+fn variant(unet: &UnetConfig, numbers: Option<Numbers>, [inpainting, edits]: [bool; 2]) -> String {
+    let version = match numbers {
+        Some(Numbers::Sizes) => "XL",
+        Some(Numbers::Score) => "XL refiner",
+        None if unet.linear_projection => "2.x",
+        None => "1.x",
+    };
     let kind = match (inpainting, unet.guidance_channels) {
         (true, _) => " inpainting",
+        _ if edits => " InstructPix2Pix",
         (false, Some(_)) => " LCM",
         (false, None) => "",
     };
     format!("{version}{kind}")
 }
 
-fn read_noise(files: &ModelFiles) -> Result<NoiseTable> {
+fn read_noise(files: &ModelFiles, is_xl: bool) -> Result<NoiseTable> {
     const FILE: &str = "scheduler/scheduler_config.json";
     let path = files.label(FILE);
     let text = String::from_utf8(files.open(FILE)?.read_all(1 << 20)?).map_err(|_not_utf8| {
         EngineError::bad_file(&path, "not UTF-8 text", "copy the model folder again")
     })?;
-    NoiseTable::parse(&path, &text, PipelineRules::StableDiffusion)
+    let rules = if is_xl {
+        PipelineRules::AsWritten
+    } else {
+        PipelineRules::StableDiffusion
+    };
+    NoiseTable::parse(&path, &text, rules)
 }
 
 fn inspect(files: &ModelFiles) -> Result<ModelFacts> {
     let parts = read_parts(files)?;
     let cancel = CancelToken::default();
-    for folder in ["text_encoder", "unet", "vae"] {
+    parts.text.check(files, &cancel)?;
+    for folder in ["unet", "vae"] {
         Weights::open(files, folder, &cancel)?;
     }
-    Tokenizer::read(files, "tokenizer", parts.text.context)?.check_rows(parts.text.vocabulary)?;
     Ok(parts.facts)
 }
 
 fn tokenizer(files: &ModelFiles) -> Result<Tokenizer> {
-    let context = TextConfig::read(files, "text_encoder")?.context;
-    Tokenizer::read(files, "tokenizer", context)
+    let is_xl = UnetConfig::read(files)?.added.is_some();
+    EncodersConfig::read(files, is_xl)?.tokenizer(files)
 }
 
 fn load(files: &ModelFiles, compute: &Compute, cancel: &CancelToken) -> Result<Box<dyn Model>> {
     let parts = read_parts(files)?;
-    let tokenizer = Tokenizer::read(files, "tokenizer", parts.text.context)?;
-    tokenizer.check_rows(parts.text.vocabulary)?;
     let mut warnings = Vec::new();
     let mut note_unused = |folder: &str, unused: Vec<String>| {
         // The pooled output's projection belongs to the format and is of no use here.
@@ -192,13 +240,12 @@ fn load(files: &ModelFiles, compute: &Compute, cancel: &CancelToken) -> Result<B
             slots,
         });
     };
-    let text = {
-        let weights = Weights::open(files, "text_encoder", cancel)?;
-        let text = TextEncoder::load(parts.text, &weights.root(compute))?;
-        note_unused("text_encoder", weights.unused());
-        note_places("text_encoder", weights.slots());
-        text
-    };
+    let text = parts
+        .text
+        .load(files, compute, cancel, &mut |folder, weights| {
+            note_unused(folder, weights.unused());
+            note_places(folder, weights.slots());
+        })?;
     let unet = {
         let weights = Weights::open(files, "unet", cancel)?;
         let unet = Unet::load(parts.unet, &weights.root(compute))?;
@@ -209,10 +256,10 @@ fn load(files: &ModelFiles, compute: &Compute, cancel: &CancelToken) -> Result<B
     let (autoencoder, unused) = parts.autoencoder.load(files, compute, cancel)?;
     note_unused("vae", unused);
     Ok(Box::new(StableDiffusion {
-        tokenizer,
         text,
         unet,
         autoencoder,
+        additions: parts.numbers.map(Additions::new),
         facts: parts.facts,
         warnings,
         contexts: Mutex::default(),
@@ -222,10 +269,11 @@ fn load(files: &ModelFiles, compute: &Compute, cancel: &CancelToken) -> Result<B
 
 /// A loaded model.
 struct StableDiffusion {
-    tokenizer: Tokenizer,
-    text: TextEncoder,
+    text: Encoders,
     unet: Unet,
     autoencoder: Box<dyn Autoencoder>,
+    /// What joins the time embedding, in XL.
+    additions: Option<Additions>,
     facts: ModelFacts,
     warnings: Vec<String>,
     /// Prompts as the UNet has read them, by their tokens, oldest first: a run asks for the same ones
@@ -288,14 +336,7 @@ impl Model for StableDiffusion {
         reading: Reading,
         cancel: &CancelToken,
     ) -> Result<Conditioning> {
-        let left_out = self.text.layers_left_out(reading.clip_skip)?;
-        let encoded = encode(&self.tokenizer, text, reading, &mut |ids| {
-            self.text.encode(ids, left_out, cancel)
-        })?;
-        Ok(Conditioning {
-            tokens: encoded.tokens,
-            count: (encoded.used, encoded.room),
-        })
+        self.text.encode(text, reading, cancel)
     }
 
     fn predict(&self, input: &NetworkInput<'_>, cancel: &CancelToken) -> Result<Vec<Latents>> {
@@ -319,18 +360,20 @@ impl Model for StableDiffusion {
             }
             _ => None,
         };
+        let added = match &self.additions {
+            Some(additions) => additions.of(&self.unet, input)?,
+            None => None,
+        };
+        let more = Embeddings {
+            guidance: guidance.as_ref(),
+            added: added.as_ref(),
+        };
         let mut deep = input
             .deep
             .map(|reuse| recalled(reuse, &contexts))
             .transpose()?;
-        let y = self.unet.forward_deep(
-            &x,
-            input.timestep,
-            &context,
-            guidance.as_ref(),
-            deep.as_mut(),
-            cancel,
-        )?;
+        let unet = &self.unet;
+        let y = unet.forward_deep(&x, input.timestep, &context, more, deep.as_mut(), cancel)?;
         if let (Some(reuse), Some(map)) = (input.deep, deep.and_then(|deep| deep.features)) {
             reuse.features.keep(&contexts, ops::unstack(&map)?);
         }
@@ -349,12 +392,11 @@ impl Model for StableDiffusion {
     }
 
     fn teach(&mut self, words: &[Word]) -> Result<Vec<String>> {
-        let reader = ("text_encoder", &mut self.tokenizer, &mut self.text);
-        learned::teach(&mut [reader], words)
+        learned::teach(&mut self.text.readers(), words)
     }
 
     fn words_in(&self, text: &str) -> Result<Vec<String>> {
-        learned::words_in(&self.tokenizer, text)
+        learned::words_in(self.text.first_tokenizer(), text)
     }
 
     fn adapt(&mut self, add_ons: &[Adapter], cancel: &CancelToken) -> Result<Adapted> {

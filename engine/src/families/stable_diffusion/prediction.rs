@@ -13,6 +13,14 @@ use crate::weights::single::SingleFile;
 /// for one of velocity (`supported_models.py`, `SD20`).
 const VELOCITY_SPREAD: f64 = 0.09;
 
+/// Which generation of the family a network is of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Version {
+    First,
+    Second,
+    Xl,
+}
+
 /// What was found, and why.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Inferred {
@@ -28,9 +36,14 @@ impl Inferred {
     }
 
     /// The scheduler's configuration that its makers would have published.
-    pub(super) fn scheduler(&self, distilled: bool) -> Value {
+    pub(super) fn scheduler(&self, distilled: bool, version: Version) -> Value {
+        let class = match (distilled, version) {
+            (true, _) => "LCMScheduler",
+            (false, Version::Xl) => "EulerDiscreteScheduler",
+            (false, Version::First | Version::Second) => "PNDMScheduler",
+        };
         let mut config = json!({
-            "_class_name": if distilled { "LCMScheduler" } else { "PNDMScheduler" },
+            "_class_name": class,
             "beta_start": 0.00085,
             "beta_end": 0.012,
             "beta_schedule": "scaled_linear",
@@ -40,6 +53,9 @@ impl Inferred {
             "steps_offset": 1,
             "prediction_type": self.prediction.id(),
         });
+        if version == Version::Xl {
+            config["timestep_spacing"] = json!("leading");
+        }
         if self.zero_terminal_snr {
             config["rescale_betas_zero_snr"] = json!(true);
             config["timestep_spacing"] = json!("trailing");
@@ -48,12 +64,10 @@ impl Inferred {
     }
 }
 
-/// `second`: whether the network is one of version 2.
-///
 /// # Errors
 /// When a tensor of the file cannot be read.
-pub(super) fn infer(file: &SingleFile, beside: &Beside, second: bool) -> Result<Inferred> {
-    let (prediction, why) = decide(file, beside, second)?;
+pub(super) fn infer(file: &SingleFile, beside: &Beside, version: Version) -> Result<Inferred> {
+    let (prediction, why) = decide(file, beside, version)?;
     let mut note = format!("predicts {}: {why}", prediction.id());
     let zero_terminal_snr = file.stores("ztsnr");
     if zero_terminal_snr {
@@ -66,7 +80,7 @@ pub(super) fn infer(file: &SingleFile, beside: &Beside, second: bool) -> Result<
     })
 }
 
-fn decide(file: &SingleFile, beside: &Beside, second: bool) -> Result<(Prediction, String)> {
+fn decide(file: &SingleFile, beside: &Beside, version: Version) -> Result<(Prediction, String)> {
     if let Some((prediction, path)) = &beside.prediction {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         return Ok((*prediction, format!("{name} beside it says so")));
@@ -83,11 +97,14 @@ fn decide(file: &SingleFile, beside: &Beside, second: bool) -> Result<(Predictio
     if file.stores("v_pred") {
         return Ok((Prediction::Velocity, "its mark “v_pred” says so".to_owned()));
     }
-    if !second {
-        return Ok((
-            Prediction::Epsilon,
-            "as the models of version 1 do".to_owned(),
-        ));
+    let usual = match version {
+        Version::First => Some("1"),
+        Version::Second => None,
+        Version::Xl => Some("XL"),
+    };
+    if let Some(name) = usual {
+        let why = format!("as the models of version {name} do");
+        return Ok((Prediction::Epsilon, why));
     }
     if file
         .entry("unet", "conv_in.weight")

@@ -4,7 +4,8 @@
 
 use serde_json::{Value, json};
 
-use super::prediction;
+use super::prediction::{self, Version};
+use super::single_xl;
 use crate::error::{EngineError, Result};
 use crate::families::single::{Beside, Made};
 use crate::weights::names::TextKind;
@@ -26,96 +27,144 @@ pub(super) fn make(file: &SingleFile, beside: &Beside) -> Option<Result<Made>> {
         && unet
             .side("down_blocks.0.resnets.0.conv1.weight", 0)
             .is_some();
-    // Stable Diffusion XL, unCLIP and the upscaler add further embeddings to the time's.
-    let more = ["add_embedding.linear_1.weight", "class_embedding.weight"];
-    if !ours || more.iter().any(|name| unet.side(name, 0).is_some()) {
+    // unCLIP and the upscaler add other embeddings to the time's.
+    let others = unet.side("class_embedding.weight", 0).is_some()
+        || unet.side(single_xl::ADDED, 0).is_some() && !single_xl::is_xl(&unet);
+    if !ours || others {
         return None;
     }
     Some(make_checked(file, beside, &unet))
 }
 
 fn make_checked(file: &SingleFile, beside: &Beside, unet: &Shapes<'_>) -> Result<Made> {
-    let missing: Vec<&str> = [
-        ("text_encoder", "the text encoder"),
-        ("vae", "the autoencoder"),
-    ]
-    .iter()
-    .filter(|(part, _)| !file.parts.contains_key(*part))
-    .map(|(_, name)| *name)
-    .collect();
     let linear = unet.sides("down_blocks.0.attentions.0.proj_in.weight") == Some(2)
         || unet.sides("mid_block.attentions.0.proj_in.weight") == Some(2);
-    let version = if linear { "2.x" } else { "1.x" };
-    if !missing.is_empty() {
-        return Err(EngineError::UnsupportedModel {
-            path: file.source.label().to_owned(),
-            found: format!(
-                "a UNet of Stable Diffusion {version} without {}",
-                missing.join(" and ")
-            ),
-            remedy: "choose a whole checkpoint, with all its parts in the file".to_owned(),
-        });
+    let version = match (single_xl::is_xl(unet), linear) {
+        (true, _) => Version::Xl,
+        (false, true) => Version::Second,
+        (false, false) => Version::First,
+    };
+    if version == Version::Xl {
+        single_xl::refuse_other_noise(file)?;
     }
+    refuse_pieces(file, unet, version)?;
+    let prediction = prediction::infer(file, beside, version)?;
     let mut made = Made::default();
-    let prediction = prediction::infer(file, beside, linear)?;
     made.notes.push(prediction.note.clone());
-    let native_px = if linear && prediction.is_velocity() {
-        768
-    } else {
-        512
+    let native_px = match version {
+        Version::Xl => 1024,
+        Version::Second if prediction.is_velocity() => 768,
+        Version::First | Version::Second => 512,
     };
 
-    let autoencoder = vae_config(file);
-    let text = Shapes {
-        file,
-        part: "text_encoder",
-    };
-    let kind = file
-        .text
-        .get("text_encoder")
-        .copied()
-        .unwrap_or(TextKind::Clip);
-    let context = text
-        .side("text_model.embeddings.position_embedding.weight", 0)
-        .unwrap_or(77);
-    let in_channels = unet.side("conv_in.weight", 1).unwrap_or(4);
-    let out_channels = unet.side("conv_out.weight", 0).unwrap_or(4);
-    let distilled = unet.side("time_embedding.cond_proj.weight", 0).is_some();
-    let class = match (distilled, in_channels > out_channels) {
-        (true, _) => "LatentConsistencyModelPipeline",
-        (false, true) => "StableDiffusionInpaintPipeline",
-        (false, false) => "StableDiffusionPipeline",
-    };
-    made.config("model_index.json", json!({"_class_name": class}));
+    let mut autoencoder = vae_config(file);
     let levels = autoencoder["block_out_channels"]
         .as_array()
         .map_or(1, Vec::len);
-    let mut unet = unet_config(unet, linear);
-    unet["sample_size"] = json!(native_px >> levels.saturating_sub(1).min(16));
-    made.config("unet/config.json", unet);
+    let distilled = unet.side("time_embedding.cond_proj.weight", 0).is_some();
+    let mut config = unet_config(unet, version != Version::First);
+    config["sample_size"] = json!(native_px >> levels.saturating_sub(1).min(16));
+    let in_channels = unet.side("conv_in.weight", 1).unwrap_or(4);
+    let out_channels = unet.side("conv_out.weight", 0).unwrap_or(4);
+    let task = match (in_channels > out_channels, in_channels == 2 * out_channels) {
+        (true, true) => Task::Edit,
+        (true, false) => Task::Inpaint,
+        (false, _) => Task::Draw,
+    };
+    if version == Version::Xl {
+        autoencoder["scaling_factor"] = json!(single_xl::SCALING_FACTOR);
+        single_xl::complete(unet, &mut config);
+        made.config("model_index.json", single_xl::index(unet, task));
+        single_xl::add_texts(&mut made, file);
+    } else {
+        let class = match (distilled, task) {
+            (true, _) => "LatentConsistencyModelPipeline",
+            (false, Task::Inpaint) => "StableDiffusionInpaintPipeline",
+            (false, Task::Edit) => "StableDiffusionInstructPix2PixPipeline",
+            (false, Task::Draw) => "StableDiffusionPipeline",
+        };
+        made.config("model_index.json", json!({"_class_name": class}));
+        add_text(&mut made, file, "text_encoder", "tokenizer");
+    }
+    made.config("unet/config.json", config);
     made.config("vae/config.json", autoencoder);
-    made.config("text_encoder/config.json", text_config(&text, kind));
     made.config(
         "scheduler/scheduler_config.json",
-        prediction.scheduler(distilled),
+        prediction.scheduler(distilled, version),
     );
+    Ok(made)
+}
+
+/// What the network's input is made for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Task {
+    Draw,
+    /// Mask and masked picture beside the latents.
+    Inpaint,
+    /// A picture to change beside the latents.
+    Edit,
+}
+
+/// A network alone is no model yet.
+fn refuse_pieces(file: &SingleFile, unet: &Shapes<'_>, version: Version) -> Result<()> {
+    let (parts, name): (&[(&str, &str)], _) = match version {
+        Version::Xl => single_xl::parts(unet),
+        Version::Second => (PARTS, "2.x"),
+        Version::First => (PARTS, "1.x"),
+    };
+    let missing: Vec<&str> = parts
+        .iter()
+        .filter(|(part, _)| !file.parts.contains_key(*part))
+        .map(|(_, name)| *name)
+        .collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    Err(EngineError::UnsupportedModel {
+        path: file.source.label().to_owned(),
+        found: format!(
+            "a UNet of Stable Diffusion {name} without {}",
+            missing.join(" and ")
+        ),
+        remedy: "choose a whole checkpoint, with all its parts in the file".to_owned(),
+    })
+}
+
+/// What a model needs beside its UNet.
+const PARTS: &[(&str, &str)] = &[
+    ("text_encoder", "the text encoder"),
+    ("vae", "the autoencoder"),
+];
+
+/// Adds a text encoder's configuration and its tokenizer.
+pub(super) fn add_text(
+    made: &mut Made,
+    file: &SingleFile,
+    part: &'static str,
+    tokenizer: &'static str,
+) {
+    let text = Shapes { file, part };
+    let kind = file.text.get(part).copied().unwrap_or(TextKind::Clip);
+    let context = text
+        .side("text_model.embeddings.position_embedding.weight", 0)
+        .unwrap_or(77);
+    made.config(&format!("{part}/config.json"), text_config(&text, kind));
     // OpenCLIP's reader fills up with zeros, which is “!”.
     let pad = match kind {
         TextKind::Clip => "<|endoftext|>",
         TextKind::OpenClip => "!",
     };
-    made.clip_tokenizer("tokenizer", context, pad);
-    Ok(made)
+    made.clip_tokenizer(tokenizer, context, pad);
 }
 
 /// Shapes of a part's tensors.
-struct Shapes<'a> {
-    file: &'a SingleFile,
-    part: &'static str,
+pub(super) struct Shapes<'a> {
+    pub(super) file: &'a SingleFile,
+    pub(super) part: &'static str,
 }
 
 impl Shapes<'_> {
-    fn side(&self, name: &str, side: usize) -> Option<usize> {
+    pub(super) fn side(&self, name: &str, side: usize) -> Option<usize> {
         self.file.entry(self.part, name)?.shape.get(side).copied()
     }
 
@@ -250,6 +299,7 @@ fn text_config(shapes: &Shapes<'_>, kind: TextKind) -> Value {
         "num_hidden_layers": shapes.count("text_model.encoder.layers.", ".layer_norm1.weight"),
         "num_attention_heads": (channels / HEAD_CHANNELS).max(1),
         "max_position_embeddings": shapes.side("text_model.embeddings.position_embedding.weight", 0),
+        "projection_dim": shapes.side("text_projection.weight", 0),
         "hidden_act": match kind {
             TextKind::Clip => "quick_gelu",
             TextKind::OpenClip => "gelu",

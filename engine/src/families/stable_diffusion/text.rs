@@ -1,5 +1,6 @@
 //! CLIP text transformer (Radford et al. 2021), as transformers' `CLIPTextModel`: tokens to the
-//! last hidden state after the final layer norm.
+//! last hidden state after the final layer norm; and as `CLIPTextModelWithProjection`: to the states
+//! of an inner layer, and to one vector for the whole text.
 
 use serde_json::json;
 
@@ -30,6 +31,8 @@ pub struct TextConfig {
     pub activation: Activation,
     /// Epsilon of the layer norms.
     pub epsilon: f64,
+    /// Channels of the whole text's vector, where the transformer has a projection to it.
+    pub projection: usize,
 }
 
 impl TextConfig {
@@ -54,6 +57,7 @@ impl TextConfig {
             context: config.count("max_position_embeddings", 77)?,
             activation,
             epsilon: config.number("layer_norm_eps", 1e-5)?,
+            projection: config.count("projection_dim", 512)?,
         };
         if !this.channels.is_multiple_of(this.heads) {
             return Err(config.bad("num_attention_heads", "must divide hidden_size"));
@@ -61,7 +65,7 @@ impl TextConfig {
         if this.context < 3 {
             return Err(config.bad("max_position_embeddings", "must be at least 3"));
         }
-        // Training, housekeeping, and the pooled output that Stable Diffusion 1 and 2 do not use.
+        // Training, housekeeping, and where the text ends, which the tokenizer knows.
         config.skip(&[
             "architectures",
             "attention_dropout",
@@ -71,7 +75,6 @@ impl TextConfig {
             "transformers_version",
             "initializer_factor",
             "initializer_range",
-            "projection_dim",
             "bos_token_id",
             "eos_token_id",
             "pad_token_id",
@@ -100,7 +103,17 @@ pub struct TextEncoder {
     positions: Embedding,
     layers: Vec<Layer>,
     last_norm: LayerNorm,
+    projection: Option<Linear>,
     config: TextConfig,
+}
+
+/// What a text transformer gives where its inner states are wanted.
+pub struct Inner {
+    /// Hidden states (1, N, channels) after an inner layer, without norm.
+    pub hidden: Act,
+    /// The whole text (1, 1, projection): the state at its end after the last layer, normalised and
+    /// projected. `None` where the transformer was loaded without its projection.
+    pub pooled: Option<Act>,
 }
 
 struct Layer {
@@ -150,7 +163,21 @@ impl TextEncoder {
             positions: table("position_embedding", config.context)?,
             layers: layers.collect::<Result<_>>()?,
             last_norm: LayerNorm::load(&scope.at("final_layer_norm"), width, epsilon)?,
+            projection: None,
             config,
+        })
+    }
+
+    /// As [`Self::load`], with the projection of the whole text.
+    ///
+    /// # Errors
+    /// As [`Scope::tensor`].
+    pub fn load_projected(config: TextConfig, root: &Scope<'_>) -> Result<Self> {
+        let sides = [config.channels, config.projection];
+        let projection = Linear::load_without_bias(&root.at("text_projection"), sides)?;
+        Ok(Self {
+            projection: Some(projection),
+            ..Self::load(config, root)?
         })
     }
 
@@ -189,10 +216,48 @@ impl TextEncoder {
     /// # Errors
     /// `Cancelled`, or `Compute` when the device fails.
     pub fn encode(&self, ids: &[u32], left_out: usize, cancel: &CancelToken) -> Result<Act> {
-        let tokens = ops::embed(ids, &self.tokens)?;
-        let mut x = ops::add(&tokens, &ops::first_rows(&self.positions, ids.len())?)?;
         let read = self.layers.len().saturating_sub(left_out);
-        for layer in &self.layers[..read] {
+        let x = self.run(self.embed(ids)?, &self.layers[..read], cancel)?;
+        ops::layer_norm(&x, &self.last_norm)
+    }
+
+    /// Token ids (at most `context`) to the states before the last `left_out` layers, and to the
+    /// whole text's vector, read at place `end`: where its end mark stands.
+    ///
+    /// # Errors
+    /// `Cancelled`, or `Compute` when the device fails.
+    pub fn encode_inner(
+        &self,
+        ids: &[u32],
+        left_out: usize,
+        end: usize,
+        cancel: &CancelToken,
+    ) -> Result<Inner> {
+        let inner = self.layers.len().saturating_sub(left_out);
+        let (inner, rest) = self.layers.split_at(inner);
+        let hidden = self.run(self.embed(ids)?, inner, cancel)?;
+        let Some(projection) = &self.projection else {
+            return Ok(Inner {
+                hidden,
+                pooled: None,
+            });
+        };
+        let x = self.run(hidden.clone(), rest, cancel)?;
+        let x = ops::layer_norm(&x, &self.last_norm)?.to_tensor()?;
+        let last = Act::from_tensor(x.narrow(1, end.min(ids.len() - 1), 1)?.contiguous()?);
+        Ok(Inner {
+            hidden,
+            pooled: Some(ops::linear(&last, projection)?),
+        })
+    }
+
+    fn embed(&self, ids: &[u32]) -> Result<Act> {
+        let tokens = ops::embed(ids, &self.tokens)?;
+        ops::add(&tokens, &ops::first_rows(&self.positions, ids.len())?)
+    }
+
+    fn run(&self, mut x: Act, layers: &[Layer], cancel: &CancelToken) -> Result<Act> {
+        for layer in layers {
             cancel.check()?;
             let y = ops::layer_norm(&x, &layer.norm_1)?;
             let (q, k) = (ops::linear(&y, &layer.query)?, ops::linear(&y, &layer.key)?);
@@ -203,6 +268,6 @@ impl TextEncoder {
             let y = ops::linear_then(&y, &layer.up, &Then::activate(self.config.activation))?;
             x = ops::linear_then(&y, &layer.down, &Then::add(&x))?;
         }
-        ops::layer_norm(&x, &self.last_norm)
+        Ok(x)
     }
 }

@@ -1,5 +1,5 @@
-//! The UNet of Stable Diffusion 1 and 2 (Ronneberger et al. 2015; Rombach et al. 2022), as diffusers'
-//! `UNet2DConditionModel`.
+//! The UNet of Stable Diffusion 1, 2 and XL (Ronneberger et al. 2015; Rombach et al. 2022), as
+//! diffusers' `UNet2DConditionModel`.
 
 use super::blocks::{Answers, Context, Norms, ResnetBlock, SpatialTransformer, TransformerSpec};
 use super::unet_config::{Level, Middle, UnetConfig};
@@ -44,6 +44,7 @@ pub struct Unet {
     time_1: Linear,
     time_2: Linear,
     time_guidance: Option<Linear>,
+    added: Option<[Linear; 2]>,
     down: Vec<Down>,
     mid: Option<Mid>,
     up: Vec<Up>,
@@ -73,6 +74,7 @@ impl Unet {
             time_1: Linear::load(&embedding.at("linear_1"), [first, time])?,
             time_2: Linear::load(&embedding.at("linear_2"), [time, time])?,
             time_guidance,
+            added: load_added(&config, root)?,
             down: load_down(&config, root)?,
             mid: load_mid(&config, root)?,
             up: load_up(&config, root)?,
@@ -118,9 +120,32 @@ impl Unet {
         Ok(Context(answers.collect::<Result<_>>()?))
     }
 
+    /// What texts (B, 1, C) and the `numbers` of each add to the time embedding, (B, 1, time
+    /// channels), for any number of [`Self::forward`]; `None` where the network adds nothing.
+    ///
+    /// # Errors
+    /// `Compute` when shapes do not fit or the device fails.
+    pub fn add(&self, texts: &[&Act], numbers: &[Vec<f32>]) -> Result<Option<Act>> {
+        let (Some([first, second]), Some(added)) = (&self.added, self.config.added) else {
+            return Ok(None);
+        };
+        let mut values = Vec::new();
+        for (text, numbers) in texts.iter().zip(numbers) {
+            values.extend(text.to_tensor()?.flatten_all()?.to_vec1::<f32>()?);
+            for &number in numbers {
+                values.extend(self.sinusoidal(number, added.number_channels));
+            }
+        }
+        let device = texts
+            .first()
+            .map_or(candle_core::Device::Cpu, |text| text.device());
+        let x = Act::from_values(values, &[texts.len(), 1, added.channels], &device)?;
+        let x = ops::linear_then(&x, first, &Then::activate(Activation::Silu))?;
+        Ok(Some(ops::linear(&x, second)?))
+    }
+
     /// The raw prediction (B, out, h, w) for `x` (B, in, h, w), a timestep (0 to 999, may be
-    /// fractional), the text's `context`, and, for models distilled with it, the guidance
-    /// embedding (B, 1, guidance channels).
+    /// fractional), the text's `context`, and what joins the time embedding.
     ///
     /// # Errors
     /// `Cancelled`, or `Compute` when shapes do not fit or the device fails.
@@ -129,10 +154,10 @@ impl Unet {
         x: &Act,
         timestep: f64,
         context: &Context,
-        guidance: Option<&Act>,
+        more: Embeddings<'_>,
         cancel: &CancelToken,
     ) -> Result<Act> {
-        self.forward_deep(x, timestep, context, guidance, None, cancel)
+        self.forward_deep(x, timestep, context, more, None, cancel)
     }
 
     /// As [`Self::forward`]; `deep` keeps the map at one place of the way up, or takes it from an
@@ -145,11 +170,11 @@ impl Unet {
         x: &Act,
         timestep: f64,
         context: &Context,
-        guidance: Option<&Act>,
+        more: Embeddings<'_>,
         deep: Option<&mut Deep>,
         cancel: &CancelToken,
     ) -> Result<Act> {
-        let time = self.embed_time(timestep, guidance, x)?;
+        let time = self.embed_time(timestep, more, x)?;
         let text = &mut context.0.iter();
         let x = if self.config.center_input {
             ops::affine(x, 2.0, -1.0)?
@@ -223,34 +248,61 @@ impl Unet {
     /// Sinusoidal embedding (Vaswani et al. 2017, section 3.5), then two layers, then the SiLU that
     /// every residual block begins with: (B, 1, time channels). Always in f32: angles
     /// rounded to half precision move the prediction by a percent.
-    fn embed_time(&self, timestep: f64, guidance: Option<&Act>, like: &Act) -> Result<Act> {
+    fn embed_time(&self, timestep: f64, more: Embeddings<'_>, like: &Act) -> Result<Act> {
         let channels = self.config.levels[0].channels;
-        let half = channels / 2;
-        // The reference's order of rounding: an angle of 999 magnifies the last bit.
-        let span = half as f32 - self.config.freq_shift as f32;
-        let frequency = |index: usize| (-(10000_f64.ln() as f32) * index as f32 / span).exp();
-        let angles: Vec<f32> = (0..half)
-            .map(|index| timestep as f32 * frequency(index))
-            .collect();
-        let (sin, cos) = (
-            angles.iter().map(|a| a.sin()),
-            angles.iter().map(|a| a.cos()),
-        );
-        let row: Vec<f32> = if self.config.flip_sin_to_cos {
-            cos.chain(sin).collect()
-        } else {
-            sin.chain(cos).collect()
-        };
+        let row = self.sinusoidal(timestep as f32, channels);
         let batch = like.batch();
         let device = like.device();
         let mut x = Act::from_values(row.repeat(batch), &[batch, 1, channels], &device)?;
-        if let (Some(layer), Some(guidance)) = (&self.time_guidance, guidance) {
+        if let (Some(layer), Some(guidance)) = (&self.time_guidance, more.guidance) {
             x = ops::add(&x, &ops::linear(guidance, layer)?)?;
         }
         let silu = Then::activate(Activation::Silu);
         let x = ops::linear_then(&x, &self.time_1, &silu)?;
-        ops::linear_then(&x, &self.time_2, &silu)
+        // What is added comes before the last SiLU.
+        let last = Then {
+            vector: more.added,
+            ..silu
+        };
+        ops::linear_then(&x, &self.time_2, &last)
     }
+
+    /// The sines and cosines of a number at rising wavelengths.
+    fn sinusoidal(&self, number: f32, channels: usize) -> Vec<f32> {
+        let half = channels / 2;
+        // The reference's order of rounding: an angle of 999 magnifies the last bit.
+        let span = half as f32 - self.config.freq_shift as f32;
+        let frequency = |index: usize| (-(10000_f64.ln() as f32) * index as f32 / span).exp();
+        let angles: Vec<f32> = (0..half).map(|index| number * frequency(index)).collect();
+        let (sin, cos) = (
+            angles.iter().map(|a| a.sin()),
+            angles.iter().map(|a| a.cos()),
+        );
+        if self.config.flip_sin_to_cos {
+            cos.chain(sin).collect()
+        } else {
+            sin.chain(cos).collect()
+        }
+    }
+}
+
+/// What joins the time embedding, where a network takes it.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Embeddings<'a> {
+    /// The embedded guidance scale (B, 1, guidance channels).
+    pub guidance: Option<&'a Act>,
+    /// What [`Unet::add`] gave.
+    pub added: Option<&'a Act>,
+}
+
+fn load_added(config: &UnetConfig, root: &Scope<'_>) -> Result<Option<[Linear; 2]>> {
+    let Some(added) = config.added else {
+        return Ok(None);
+    };
+    let (scope, time) = (root.at("add_embedding"), config.time_channels);
+    let first = Linear::load(&scope.at("linear_1"), [added.channels, time])?;
+    let second = Linear::load(&scope.at("linear_2"), [time, time])?;
+    Ok(Some([first, second]))
 }
 
 impl Mid {

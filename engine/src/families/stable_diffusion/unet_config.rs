@@ -73,6 +73,17 @@ pub struct UnetConfig {
     pub downsample_padding: usize,
     /// Whether the input is moved from 0..1 to -1..1 first.
     pub center_input: bool,
+    /// What is added to the time embedding: Stable Diffusion XL's text and sizes.
+    pub added: Option<Added>,
+}
+
+/// The whole text and some numbers, added to the time embedding (Podell et al. 2023, section 2.2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Added {
+    /// Channels of the text's vector and of all numbers' embeddings together.
+    pub channels: usize,
+    /// Channels of each number's sinusoidal embedding.
+    pub number_channels: usize,
 }
 
 impl UnetConfig {
@@ -141,7 +152,26 @@ fn read_fields(config: &mut Config) -> Result<UnetConfig> {
         kernel_out: odd(config, "conv_out_kernel", kernel_out)?,
         downsample_padding: config.number("downsample_padding", 1.0)? as usize,
         center_input: config.flag("center_input_sample", false)?,
+        added: read_added(config)?,
     })
+}
+
+fn read_added(config: &mut Config) -> Result<Option<Added>> {
+    let kind = config.value("addition_embed_type").cloned();
+    let number_channels = config.optional_count("addition_time_embed_dim")?;
+    if kind.is_none() {
+        return Ok(None); // the other fields have no effect then
+    }
+    config.only("addition_embed_type", &[json!("text_time")])?;
+    let channels = config.optional_count("projection_class_embeddings_input_dim")?;
+    match (channels, number_channels) {
+        (Some(channels), Some(number_channels)) if number_channels % 2 == 0 => Ok(Some(Added {
+            channels,
+            number_channels,
+        })),
+        (None, _) => Err(config.bad("projection_class_embeddings_input_dim", "is missing")),
+        _ => Err(config.bad("addition_time_embed_dim", "must be an even number")),
+    }
 }
 
 fn read_levels(config: &mut Config, channels: &[usize]) -> Result<Vec<Level>> {
@@ -247,9 +277,8 @@ fn check_idle(config: &mut Config) -> Result<()> {
     config.only("resnet_out_scale_factor", &[json!(1.0)])?;
     config.only("mid_block_scale_factor", &[json!(1.0)])?;
     config.only("time_embedding_type", &[json!("positional")])?;
-    // Without the embeddings they belong to, these have no effect; with them, the fields
-    // `addition_embed_type` and `class_embed_type` are refused at the end.
-    config.skip(&["addition_embed_type_num_heads", "addition_time_embed_dim"]);
+    // Of `addition_embed_type` “text”, which is refused.
+    config.skip(&["addition_embed_type_num_heads"]);
     // Arithmetic here is f32 in attention, which `upcast_attention` asks for; dropout is training.
     config.skip(&["upcast_attention", "dropout"]);
     // Plain and cross-attention at once: refused unless false, by `finish`.

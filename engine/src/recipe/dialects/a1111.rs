@@ -14,7 +14,7 @@ pub(super) const SPEC: DialectSpec = DialectSpec {
         Some(Foreign { recipe, notes })
     },
 };
-use super::{a1111_add_ons, a1111_knobs, a1111_network};
+use super::{a1111_add_ons, a1111_knobs, a1111_network, a1111_refiner};
 
 /// Our sampler id, A1111's name (of the last two: Forge's), and the schedule that A1111 takes when it
 /// is left to choose; `model` for those that step through timesteps of their own.
@@ -89,6 +89,8 @@ const SILENT: &[&str] = &[
     "Mask blur",
     "Inpaint area",
     "User",
+    a1111_refiner::MODEL,
+    a1111_refiner::SWITCH,
 ];
 
 /// Writes a record as A1111 does, in its order of keys.
@@ -136,8 +138,12 @@ pub fn write(record: &Record) -> String {
     if recipe.guidance_rescale != 0.0 {
         pairs.push(("CFG Rescale", recipe.guidance_rescale.to_string()));
     }
+    if let Some(scale) = recipe.image_guidance {
+        pairs.push(("Image CFG scale", scale.to_string()));
+    }
     a1111_knobs::write(recipe, &mut pairs);
     a1111_network::write(recipe, &mut pairs);
+    a1111_refiner::write(recipe, &mut pairs);
     if let Some(inpaint) = recipe.start.as_ref().and_then(|s| s.inpaint.as_ref()) {
         pairs.push(("Mask blur", inpaint.blur_px.to_string()));
         if let InpaintArea::OnlyMasked { padding_px } = inpaint.area {
@@ -226,6 +232,7 @@ pub fn read(text: &str, size_px: [u32; 2]) -> Option<(Recipe, Vec<String>)> {
         sampler(&mut recipe, name, &value, &mut notes);
     }
     a1111_knobs::read(&mut recipe, &pairs, &mut notes);
+    a1111_refiner::read(&mut recipe, &value, &mut notes);
     for (key, value) in &pairs {
         if let Some(note) = setting(&mut recipe, key, value) {
             notes.push(format!("{key}: {note}"));
@@ -330,6 +337,12 @@ fn setting(recipe: &mut Recipe, key: &str, value: &str) -> Option<String> {
         "Steps" => put(&mut recipe.steps, value),
         "Seed" => put(&mut recipe.seed, value),
         "CFG scale" => put(&mut recipe.guidance, value),
+        "Image CFG scale" => {
+            let mut scale = Recipe::IMAGE_GUIDANCE;
+            let note = put(&mut scale, value);
+            recipe.image_guidance = Some(scale);
+            note
+        }
         "CFG Rescale" => put(&mut recipe.guidance_rescale, value),
         "Model" => put(&mut recipe.model.id, value),
         "Size" => {

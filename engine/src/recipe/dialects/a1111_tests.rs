@@ -4,7 +4,7 @@ use super::super::super::StepNoise;
 use super::super::super::tests::record;
 use super::*;
 use crate::recipe::{
-    FinalDecoder, GuidanceInterval, Knobs, ModelRef, NetworkOptions, Reuse, VaeChoice,
+    FinalDecoder, GuidanceInterval, Knobs, ModelRef, NetworkOptions, Refiner, Reuse, VaeChoice,
 };
 
 #[test]
@@ -305,4 +305,49 @@ fn what_is_no_recipe_is_none_and_nothing_panics() {
         drop(read(&hostile.repeat(1 << 18), [8, 8]));
     }
     assert!(started.elapsed().as_secs() < 2);
+}
+
+#[test]
+fn a_refiner_is_written_and_read_with_its_hash_and_switch() {
+    let mut record = record();
+    let sha256 = "7440042bbdc8a24813002c09b6b69b64dc90fded4472613437b7f55f9b7d9c5f";
+    record.recipe.refiner = Some(Refiner {
+        model: ModelRef {
+            id: "sd_xl_refiner_1.0".to_owned(),
+            sha256: Some(sha256.to_owned()),
+            short_hash: None,
+        },
+        switch_at: 0.75,
+    });
+    let text = write(&record);
+    let pairs = "Refiner: sd_xl_refiner_1.0 [7440042bbd], Refiner switch at: 0.75";
+    assert!(text.contains(pairs), "{text}");
+    let (recipe, notes) = read(&text, [64, 64]).expect("settings");
+    let refiner = recipe.refiner.expect("refiner");
+    assert_eq!(refiner.model.id, "sd_xl_refiner_1.0");
+    assert_eq!(refiner.model.short_hash.as_deref(), Some("7440042bbd"));
+    assert_eq!(refiner.switch_at, 0.75);
+    assert!(
+        !notes.iter().any(|note| note.contains("Refiner")),
+        "{notes:?}"
+    );
+
+    let odd = text.replace("switch at: 0.75", "switch at: soon");
+    let (recipe, notes) = read(&odd, [64, 64]).expect("settings");
+    assert_eq!(recipe.refiner.expect("refiner").switch_at, 0.8);
+    assert!(
+        notes
+            .iter()
+            .any(|note| note.starts_with("Refiner switch at"))
+    );
+}
+
+#[test]
+fn image_guidance_is_written_and_read() {
+    let mut record = record();
+    record.recipe.image_guidance = Some(1.25);
+    let text = write(&record);
+    assert!(text.contains("Image CFG scale: 1.25"), "{text}");
+    let (recipe, _) = read(&text, [64, 64]).expect("settings");
+    assert_eq!(recipe.image_guidance, Some(1.25));
 }

@@ -23,7 +23,6 @@ const UNKNOWN: &[&str] = &[
     "styles",
     "sharpness",
     "adm_guidance",
-    "refiner_model",
     "freeu",
     "adaptive_cfg",
     "inpaint_engine_version",
@@ -72,13 +71,10 @@ fn read(texts: &Texts) -> Option<Foreign> {
     reader.clip_skip(all.get("clip_skip").and_then(Value::as_i64));
     reader.vae(text(&all, "vae").unwrap_or_default());
     reader.no_counterpart(&all, UNKNOWN);
-    if let Some(switch) = all.get("refiner_switch").and_then(number)
-        && text(&all, "refiner_model").is_some_and(|name| name != "None")
-    {
-        reader.note(
-            "refiner_switch",
-            format!("{switch} has no counterpart here"),
-        );
+    if let Some(name) = text(&all, "refiner_model").filter(|name| !matches!(*name, "" | "None")) {
+        reader.refiner(name, all.get("refiner_switch"));
+        let why = "is counted in noise levels here, in steps there";
+        reader.note("refiner_switch", why);
     }
     reader.finish()
 }

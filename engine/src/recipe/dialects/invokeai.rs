@@ -17,12 +17,14 @@ const UNKNOWN: &[&str] = &[
     "controlnets",
     "ipAdapters",
     "t2iAdapters",
-    "refiner_model",
     "hrf_enabled",
     "positive_style_prompt",
     "negative_style_prompt",
     "regions",
 ];
+
+/// Settings that a refiner has of its own there; here it takes over within one run.
+const OF_REFINERS: &[&str] = &["refiner_steps", "refiner_cfg_scale", "refiner_scheduler"];
 
 fn read(texts: &Texts) -> Option<Foreign> {
     if let Some(metadata) = texts.get("invokeai_metadata") {
@@ -81,6 +83,11 @@ fn metadata_json(texts: &Texts, all: &Value) -> Option<Foreign> {
     // Layers left out.
     let left_out = all.get("clip_skip").and_then(Value::as_i64);
     reader.clip_skip(left_out.map(|count| count.saturating_add(1)));
+    let refiner = all.get("refiner_model").unwrap_or(&Value::Null);
+    if let Some(name) = text(refiner, "name").or_else(|| text(refiner, "model_name")) {
+        reader.refiner(name, all.get("refiner_start"));
+        reader.no_counterpart(all, OF_REFINERS);
+    }
     reader.no_counterpart(all, UNKNOWN);
     reader.finish()
 }

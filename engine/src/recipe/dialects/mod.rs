@@ -5,6 +5,7 @@ pub mod a1111;
 mod a1111_add_ons;
 mod a1111_knobs;
 mod a1111_network;
+mod a1111_refiner;
 mod comfyui;
 mod comfyui_workflow;
 mod fooocus;
@@ -18,7 +19,7 @@ use serde_json::{Map, Value};
 use super::metadata::{Dialect, Texts};
 use super::{
     AddOnUse, AddOns, FinalDecoder, Knobs, MAX_JSON_BYTES, ModelRef, NetworkOptions, NoiseKind,
-    PROMPT_REVISION, Precision, Prompting, RECIPE_VERSION, Recipe, SAMPLER_REVISION,
+    PROMPT_REVISION, Precision, Prompting, RECIPE_VERSION, Recipe, Refiner, SAMPLER_REVISION,
 };
 use crate::prompt::Weighting;
 
@@ -89,6 +90,8 @@ fn blank(size_px: [u32; 2]) -> Recipe {
         noise_source: NoiseKind::TorchCpu,
         precision: Precision::Auto,
         add_ons: AddOns::default(),
+        image_guidance: None,
+        refiner: None,
         start: None,
         sampler_revision: SAMPLER_REVISION,
         prompt_revision: PROMPT_REVISION,
@@ -250,6 +253,19 @@ impl Reader {
             let text = text.unwrap_or(unet);
             used.push(AddOnUse { name, unet, text });
         }
+    }
+
+    /// The model that takes over, by its file's name, and the share of the noise before it does.
+    fn refiner(&mut self, name: &str, switch_at: Option<&Value>) {
+        let switch_at = switch_at.and_then(number);
+        let usual = Refiner::USUAL_SWITCH;
+        self.recipe.refiner = Some(Refiner {
+            model: ModelRef {
+                id: names::stem(name).to_owned(),
+                ..ModelRef::default()
+            },
+            switch_at: switch_at.map_or(usual, |at| at.clamp(0.0, 1.0)),
+        });
     }
 
     /// An add-on that is not applied.

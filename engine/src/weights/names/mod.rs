@@ -55,6 +55,12 @@ const PREFIXES: &[(&str, &str, Naming)] = &[
         "text_encoder",
         Naming::Text(TextKind::OpenClip),
     ),
+    // As stable-diffusion.cpp renames the second one.
+    (
+        "cond_stage_model.1.transformer.",
+        "text_encoder_2",
+        Naming::Text(TextKind::Clip),
+    ),
     (
         "conditioner.embedders.0.transformer.",
         "text_encoder",

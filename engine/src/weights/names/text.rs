@@ -26,7 +26,6 @@ const FIXED: &[(&str, &str)] = &[
     ),
     ("token_embedding", "text_model.embeddings.token_embedding"),
     ("ln_final", "text_model.final_layer_norm"),
-    ("text_projection", "text_projection.weight"),
 ];
 
 /// OpenCLIP's names inside a layer.
@@ -63,10 +62,15 @@ pub(super) fn to_transformers(
         if IDLE.contains(&bare) {
             continue;
         }
-        let renamed = if open {
+        // OpenCLIP's own name, which it keeps where the rest was renamed: there this matrix is
+        // multiplied from the other side.
+        let turned = bare == "text_projection";
+        let renamed = if turned {
+            Some("text_projection.weight".to_owned())
+        } else if open {
             rename(&name)
-        } else if name == "text_projection" || name.starts_with("text_projection.") {
-            Some(name.clone())
+        } else if bare.starts_with("text_projection.") {
+            Some(bare.to_owned())
         } else {
             Some(format!("text_model.{bare}"))
         };
@@ -74,23 +78,7 @@ pub(super) fn to_transformers(
             rest.push(name);
             continue;
         };
-        // OpenCLIP multiplies by this matrix from the other side.
-        let turned = match entry.shape.as_slice() {
-            &[from, to]
-                if open
-                    && name == "text_projection"
-                    && entry.strides.is_none()
-                    && entry.element.block().0 == 1 =>
-            {
-                Some(super::Entry {
-                    shape: vec![to, from],
-                    strides: Some(vec![1, to]),
-                    ..entry.clone()
-                })
-            }
-            _ => None,
-        };
-        let entry = turned.unwrap_or(entry);
+        let entry = if turned { transposed(entry) } else { entry };
         if !split_fused(&renamed, &entry, &mut entries) {
             entries.insert(renamed, entry);
         }
@@ -107,6 +95,22 @@ pub(super) fn to_transformers(
         drop_last_layer(&mut entries);
     }
     (entries, kind)
+}
+
+/// A matrix with rows for columns.
+fn transposed(entry: super::Entry) -> super::Entry {
+    let &[rows, columns] = entry.shape.as_slice() else {
+        return entry;
+    };
+    let [down, right] = match entry.strides.as_deref() {
+        Some(&[down, right]) => [down, right],
+        _ => [columns, 1],
+    };
+    super::Entry {
+        shape: vec![columns, rows],
+        strides: Some(vec![right, down]),
+        ..entry
+    }
 }
 
 fn rename(name: &str) -> Option<String> {
