@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
 use super::beside::{self, Sidecar, SidecarDefaults};
-use super::decoders::{self, AutoencoderInfo};
+use super::decoders::{self, AutoencoderInfo, Part};
 use super::{Catalog, Choice, Defaults, ModelInfo, ModelProblem, Storage, walk};
 use crate::engine::EmbeddedModel;
 use crate::error::{EngineError, Result};
@@ -144,9 +144,12 @@ fn look_at(path: &Path) -> Seen {
 /// What a place is that is no whole model, for the reason given.
 fn look_at_part(path: &Path, error: EngineError) -> Seen {
     if path.is_file()
-        && let Ok(Some(file)) = decoders::look_at(path)
+        && let Ok(Some(part)) = decoders::look_at(path)
     {
-        return Seen::Autoencoder(Box::new(file));
+        return match part {
+            Part::Autoencoder(file) => Seen::Autoencoder(file),
+            Part::TinyEncoder => Seen::AddOn,
+        };
     }
     match error {
         EngineError::UnsupportedModel { found, .. } if single::is_add_on(&found) => Seen::AddOn,

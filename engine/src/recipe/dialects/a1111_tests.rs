@@ -252,7 +252,7 @@ fn a_real_looking_text_with_extras() {
     for word in ["ENSD", "Hires upscale", "<lora"] {
         assert!(noted(word), "{word} in {notes:?}");
     }
-    assert!(!noted("Lora hashes") && !noted("Version") && notes.len() == 4);
+    assert!(!noted("Lora hashes") && !noted("Version") && notes.len() == 3);
 }
 
 #[test]
