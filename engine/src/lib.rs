@@ -10,6 +10,7 @@
 //! - [`pipeline`]: the one loop. Prompt ([`prompt`]) and start picture ([`raster`]) become latents;
 //!   a sampler ([`samplers`]) walks the levels of a schedule ([`schedules`]) with our own [`noise`];
 //!   the [`denoiser`] behind it is a network with [`guidance`]; each step gives a [`preview`];
+//! - [`forecast`] says before the run what it will take;
 //! - [`families`]: the networks, on the shared layers of [`nn`], whose `ops` are the only door to
 //!   compute: our [`kernels`] on the CPU, the tensor library elsewhere; their [`weights`] come through
 //!   bounded readers, which show single files as the folders they stand for; [`catalog`] knows which

@@ -6,6 +6,7 @@ mod hashing;
 mod listener;
 mod refiner;
 mod stand_ins;
+mod timing;
 
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -22,7 +23,7 @@ use crate::error::{EngineError, Result};
 use crate::event::{Event, JobId, Stage};
 use crate::families::identify;
 use crate::families::model::{Conditioning, Model};
-use crate::forecast::{self, Machine, Observed};
+use crate::forecast;
 use crate::library::files::numbered;
 use crate::library::{Library, save_to_file, save_to_folder};
 use crate::nn::release;
@@ -37,7 +38,7 @@ use crate::recipe::{AddOnMade, Outcome, Precision, Recipe, Record};
 use add_ons::Shelf;
 use hashing::HashInBackground;
 use listener::JobListener;
-use stand_ins::{Around, StandIns};
+use stand_ins::StandIns;
 
 /// Encoded texts kept with a model.
 const ENCODINGS_LIMIT: usize = 32;
@@ -188,8 +189,8 @@ impl Worker {
                 .collect();
             EngineError::ModelNotFound { wanted, known }
         })?;
-        stand_ins::settle(&mut recipe, &found, &self.shared.catalog())?;
-        warnings.extend(pin_prediction(&mut recipe, &found));
+        let note = stand_ins::settle(&mut recipe, &found, &self.shared.catalog())?;
+        warnings.extend(note);
         let start = self.read_start(&mut recipe, waiting, &mut warnings)?;
         let events = Arc::clone(&self.shared);
         let count = waiting.request.count;
@@ -273,25 +274,6 @@ impl Worker {
         }
     }
 
-    /// Remembers what a picture took, for forecasts.
-    fn learn(&self, recipe: &Recipe, rendered: &Rendered, elapsed: Duration, load_secs: f64) {
-        let Some(loaded) = &self.loaded else { return };
-        let sampling_secs = rendered.sampling_time.as_secs_f64();
-        let seen = Observed {
-            secs_per_unit: sampling_secs / forecast::work(recipe),
-            rest_secs: (elapsed.as_secs_f64() - sampling_secs).max(0.0),
-            load_secs,
-            peak_bytes: forecast::peak_bytes(),
-        };
-        let machine = Machine {
-            device: format!("{} {}", self.backend.name(), self.backend.kernels()),
-            threads: self.tuning.threads,
-            automatic: Precision::Auto,
-        };
-        let mut history = self.shared.history();
-        history.learn(recipe, &loaded.found.info, &machine, seen);
-    }
-
     fn hash(&self) -> Option<String> {
         self.loaded
             .as_ref()
@@ -327,27 +309,6 @@ impl Worker {
         self.loaded = None;
         self.loaded = Some(Loaded::load(found, precision, &self.backend, cancel)?);
         Ok(())
-    }
-
-    /// Loads the autoencoders that stand in for the loaded model's own.
-    fn follow_stand_ins(
-        &mut self,
-        recipe: &mut Recipe,
-        cancel: &CancelToken,
-    ) -> Result<Vec<String>> {
-        let Some(loaded) = &mut self.loaded else {
-            return Ok(Vec::new());
-        };
-        let around = Around {
-            family: identify(&loaded.found.files)?,
-            model: loaded.model.as_ref(),
-            found: &loaded.found,
-            compute: &self.backend.compute(recipe.precision),
-            catalog: &self.shared.catalog(),
-            cancel,
-        };
-        let previews = self.tuning.previews == PreviewMode::Tiny;
-        loaded.stand_ins.follow(recipe, &around, previews)
     }
 
     /// Reads the start picture and mask from the request or the library.
@@ -592,16 +553,6 @@ impl Loaded {
         self.encodings.insert(key, encoded.clone());
         Ok(encoded)
     }
-}
-
-/// Writes into a recipe what the model is taken to predict; says so when it was otherwise before.
-fn pin_prediction(recipe: &mut Recipe, found: &Found) -> Option<String> {
-    let now = found.info.prediction.clone();
-    let before = recipe.network.prediction.replace(now.clone());
-    let before = before.filter(|before| *before != now)?;
-    Some(format!(
-        "the recipe's model predicted {before}, here it is taken to predict {now}: a file beside it decides"
-    ))
 }
 
 fn cut_warning((field, cut): (&str, Option<(usize, usize)>)) -> Option<String> {

@@ -101,6 +101,19 @@ fn a_vae_file_takes_the_place_of_the_models_own() {
     let root = tree(|root| {
         write(root, "VAE/same.safetensors", &file_of(&vae()));
         write(root, "VAE/other.vae.safetensors", &other);
+        // A tiny encoder, which people keep beside the decoder, is no problem.
+        let layer = |name: &str, inputs: usize| Written {
+            name: name.to_owned(),
+            shape: vec![8, inputs, 3, 3],
+            values: vec![0.1; 8 * inputs * 9],
+        };
+        let encoder = [("0.weight", 3), ("1.conv.4.weight", 8), ("2.weight", 8)];
+        let encoder = encoder.map(|(name, inputs)| layer(name, inputs));
+        write(
+            root,
+            "VAE-approx/taesd_encoder.safetensors",
+            &file_of(&encoder),
+        );
         let folder = root.join("whole");
         Layout::read("first").write_folder(&folder, &|_, _, values| values.to_vec());
         std::fs::rename(folder.join("vae"), root.join("VAE/theirs")).unwrap();
@@ -307,7 +320,8 @@ fn previews_come_from_the_tiny_decoder_and_decide_no_pixel() {
     let to = "VAE-approx/taesd_decoder.safetensors";
     let (running, _root) = beside_models("taesd_decoder.safetensors", to, true);
     let many = Recipe {
-        steps: 40,
+        // Decoding has its share of the time only: enough of it for a small one.
+        steps: 400,
         ..recipe(USUAL)
     };
     let job = running.submit(many.clone());
@@ -337,4 +351,29 @@ fn previews_come_from_the_tiny_decoder_and_decide_no_pixel() {
     assert!(decoded > 0, "{coarse} coarse ones alone");
     let plain = Running::start().picture(many);
     assert!(made == Some(plain));
+}
+
+#[test]
+fn what_the_model_is_taken_to_predict_is_recorded() {
+    let root = tree(|root| {
+        let words = br#"{"prediction_type": "v_prediction"}"#;
+        write(root, "Stable-diffusion/dream.json", words);
+    });
+    let running = run(&root);
+    let made = running.records(request(recipe(MODEL))).unwrap();
+    let prediction = made[0].recipe.network.prediction.as_deref();
+    assert_eq!(prediction, Some("v_prediction"));
+    let noted = |recipe: Recipe| {
+        let records = running.records(request(recipe)).unwrap();
+        let warnings = &records[0].outcome.warnings;
+        warnings
+            .iter()
+            .any(|note| note.contains("predicted epsilon"))
+    };
+    assert!(!noted(made[0].recipe.clone()));
+    let before = NetworkOptions {
+        prediction: Some("epsilon".to_owned()),
+        ..NetworkOptions::default()
+    };
+    assert!(noted(with(before)), "the file beside it came later");
 }

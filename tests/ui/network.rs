@@ -106,8 +106,10 @@ fn vae_files_and_the_tiny_decoder_are_on_offer_where_they_fit() {
     let role = egui::Role::ComboBox;
     studio.window.get_by_role_and_label(role, "VAE").click();
     studio.run();
-    assert!(studio.window.query_by_label("wide").is_none());
-    studio.window.get_by_label("fits").click();
+    let entry = egui::Role::ListBoxOption;
+    let wide = studio.window.query_by_role_and_label(entry, "wide");
+    assert!(wide.is_none(), "of other latents");
+    studio.window.get_by_role_and_label(entry, "fits").click();
     studio.run();
     studio
         .window

@@ -52,18 +52,29 @@ const NAMELESS: &[&str] = &["diffusion_pytorch_model", "model", "pytorch_model"]
 /// Levels looked for; hostile files name millions.
 const LEVELS_LIMIT: usize = 8;
 
+/// What a file is that holds no whole model.
+pub(super) enum Part {
+    /// An autoencoder alone.
+    Autoencoder(Box<AutoencoderInfo>),
+    /// The encoder of a tiny one, which serves for nothing here.
+    TinyEncoder,
+}
+
 /// What a file holds, if it is an autoencoder alone; told from its header.
-pub(super) fn look_at(path: &Path) -> Result<Option<AutoencoderInfo>> {
+pub(super) fn look_at(path: &Path) -> Result<Option<Part>> {
     let source = ByteSource::open(path)?;
     let size_bytes = source.len();
     let entries = (format::identify(&source)?.read_header)(&source)?.entries;
+    if is_tiny_encoder(&entries) {
+        return Ok(Some(Part::TinyEncoder));
+    }
     let (id, name) = names_of(path);
     let shaped = tiny_shape(&entries).map(|channels| (AutoencoderKind::Tiny, channels, 8));
     let Some((kind, channels, factor)) = shaped.or_else(|| full_shape(entries)) else {
         return Ok(None);
     };
     let tiny = kind == AutoencoderKind::Tiny;
-    Ok(Some(AutoencoderInfo {
+    Ok(Some(Part::Autoencoder(Box::new(AutoencoderInfo {
         id,
         path: path.to_owned(),
         kind,
@@ -72,7 +83,7 @@ pub(super) fn look_at(path: &Path) -> Result<Option<AutoencoderInfo>> {
         space: LatentSpace::of_tiny(channels, &name).filter(|_| tiny),
         size_bytes,
         sha256: None,
-    }))
+    }))))
 }
 
 /// The id, and all that the names of file and folder say.
@@ -88,6 +99,14 @@ fn names_of(path: &Path) -> (String, String) {
     } else {
         (own.clone(), own)
     }
+}
+
+/// Whether these are the layers of a tiny encoder, in its makers' layout: from three channels of a
+/// picture, through one block, to half the size.
+fn is_tiny_encoder(entries: &Entries) -> bool {
+    let sides = |name: &str| entries.get(name).map(|entry| entry.shape.as_slice());
+    let first = matches!(sides("0.weight"), Some([_, 3, 3, 3]));
+    first && sides("1.conv.4.weight").is_some() && sides("2.weight").is_some()
 }
 
 /// Latent channels of a tiny decoder, in its makers' layout or in diffusers'.

@@ -7,7 +7,7 @@ use std::time::UNIX_EPOCH;
 
 use super::add_ons;
 use super::beside::{self, Sidecar, SidecarDefaults};
-use super::decoders::{self, AutoencoderInfo};
+use super::decoders::{self, AutoencoderInfo, Part};
 use super::{AddOnInfo, Catalog, Choice, Defaults, ModelInfo, ModelProblem, Storage, kin, walk};
 use crate::engine::EmbeddedModel;
 use crate::error::{EngineError, Result};
@@ -145,9 +145,12 @@ fn look_at(path: &Path) -> Seen {
 /// What a place is that is no whole model, for the reason given.
 fn look_at_part(path: &Path, error: EngineError) -> Seen {
     if path.is_file()
-        && let Ok(Some(file)) = decoders::look_at(path)
+        && let Ok(Some(part)) = decoders::look_at(path)
     {
-        return Seen::Autoencoder(Box::new(file));
+        return match part {
+            Part::Autoencoder(file) => Seen::Autoencoder(file),
+            Part::TinyEncoder => Seen::AddOn(None),
+        };
     }
     if let Ok(info) = add_ons::inspect(path) {
         return Seen::AddOn(Some(Box::new(info)));

@@ -4,15 +4,17 @@
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
+use super::Worker;
 use crate::cancel::CancelToken;
 use crate::catalog::Catalog;
 use crate::catalog::decoders::{AutoencoderInfo, AutoencoderKind};
 use crate::catalog::hash::hash_file;
 use crate::catalog::scan::Found;
 use crate::error::{EngineError, Result};
-use crate::families::FamilySpec;
 use crate::families::model::{Autoencoder, Model, StandIn};
+use crate::families::{FamilySpec, identify};
 use crate::nn::Compute;
+use crate::preview::PreviewMode;
 use crate::recipe::{FinalDecoder, ModelRef, Recipe, VaeChoice};
 
 /// Those in memory, for one model.
@@ -30,12 +32,17 @@ struct Held {
     autoencoder: Box<dyn Autoencoder>,
 }
 
-/// Settles what a recipe leaves open, by the catalogue: which VAE an automatic choice means, which tiny
-/// decoder draws the picture.
+/// Settles what a recipe leaves open, by the catalogue: what the model predicts, which VAE an automatic
+/// choice means, which tiny decoder draws the picture. Returns what the user should know.
 ///
 /// # Errors
 /// `InvalidRequest` when what it names is not there.
-pub(super) fn settle(recipe: &mut Recipe, found: &Found, catalog: &Catalog) -> Result<()> {
+pub(super) fn settle(
+    recipe: &mut Recipe,
+    found: &Found,
+    catalog: &Catalog,
+) -> Result<Option<String>> {
+    let note = pin_prediction(recipe, found);
     let network = &mut recipe.network;
     if network.vae == VaeChoice::Automatic {
         let model = found.info.path.as_deref();
@@ -50,7 +57,7 @@ pub(super) fn settle(recipe: &mut Recipe, found: &Found, catalog: &Catalog) -> R
         if latents.tiny && network.vae == VaeChoice::Model {
             // The model's own decoder is one.
             network.decoder = FinalDecoder::Full;
-            return Ok(());
+            return Ok(note);
         }
         let wanted = file.take();
         let known = match &wanted {
@@ -64,7 +71,17 @@ pub(super) fn settle(recipe: &mut Recipe, found: &Found, catalog: &Catalog) -> R
             ..named(tiny)
         });
     }
-    Ok(())
+    Ok(note)
+}
+
+/// Writes into a recipe what the model is taken to predict; says so when it was otherwise before.
+fn pin_prediction(recipe: &mut Recipe, found: &Found) -> Option<String> {
+    let now = found.info.prediction.clone();
+    let before = recipe.network.prediction.replace(now.clone());
+    let before = before.filter(|before| *before != now)?;
+    Some(format!(
+        "the recipe's model predicted {before}, here it is taken to predict {now}: a file beside it decides"
+    ))
 }
 
 const NO_TINY: &str = "no tiny decoder for this model's latents is among the models: put \
@@ -163,6 +180,29 @@ impl StandIns {
     /// Whether the run's own autoencoder does for previews.
     fn own_is_tiny(&self, model: &dyn Model) -> bool {
         self.vae.is_none() && model.autoencoder().is_tiny()
+    }
+}
+
+impl Worker {
+    /// Loads the autoencoders that stand in for the loaded model's own.
+    pub(super) fn follow_stand_ins(
+        &mut self,
+        recipe: &mut Recipe,
+        cancel: &CancelToken,
+    ) -> Result<Vec<String>> {
+        let Some(loaded) = &mut self.loaded else {
+            return Ok(Vec::new());
+        };
+        let around = Around {
+            family: identify(&loaded.found.files)?,
+            model: loaded.model.as_ref(),
+            found: &loaded.found,
+            compute: &self.backend.compute(recipe.precision),
+            catalog: &self.shared.catalog(),
+            cancel,
+        };
+        let previews = self.tuning.previews == PreviewMode::Tiny;
+        loaded.stand_ins.follow(recipe, &around, previews)
     }
 }
 

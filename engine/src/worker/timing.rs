@@ -1,0 +1,35 @@
+//! What pictures took, for forecasts.
+
+use std::time::Duration;
+
+use super::Worker;
+use crate::forecast::{self, Machine, Observed};
+use crate::pipeline::Rendered;
+use crate::recipe::{Precision, Recipe};
+
+impl Worker {
+    /// Remembers what a picture took, for forecasts.
+    pub(super) fn learn(
+        &self,
+        recipe: &Recipe,
+        rendered: &Rendered,
+        elapsed: Duration,
+        load_secs: f64,
+    ) {
+        let Some(loaded) = &self.loaded else { return };
+        let sampling_secs = rendered.sampling_time.as_secs_f64();
+        let seen = Observed {
+            secs_per_unit: sampling_secs / forecast::work(recipe),
+            rest_secs: (elapsed.as_secs_f64() - sampling_secs).max(0.0),
+            load_secs,
+            peak_bytes: forecast::peak_bytes(),
+        };
+        let machine = Machine {
+            device: format!("{} {}", self.backend.name(), self.backend.kernels()),
+            threads: self.tuning.threads,
+            automatic: Precision::Auto,
+        };
+        let mut history = self.shared.history();
+        history.learn(recipe, &loaded.found.info, &machine, seen);
+    }
+}
