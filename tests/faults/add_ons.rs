@@ -9,8 +9,9 @@ use pentimento_engine::backend::Backend;
 use pentimento_engine::cancel::CancelToken;
 use pentimento_engine::error::EngineError;
 use pentimento_engine::families::identify;
-use pentimento_engine::families::model::Model;
+use pentimento_engine::families::model::{Model, Word};
 use pentimento_engine::recipe::Precision;
+use pentimento_engine::weights::embedding::EmbeddingFile;
 use pentimento_engine::weights::files::ModelFiles;
 use pentimento_engine::weights::lora::{Adapter, AddOnFile, Strengths};
 use support::places::{fixture, model};
@@ -217,5 +218,57 @@ fn cut_anywhere() {
     for at in [10, pickle.len() / 3, pickle.len() - 1] {
         std::fs::write(&path, &pickle[..at]).unwrap();
         assert!(AddOnFile::open(&path).is_err(), "cut at {at}");
+    }
+}
+
+/// A safetensors file of one tensor.
+fn one_tensor(path: &Path, name: &str, shape: &[usize], value: f32) {
+    let data = value.to_le_bytes().repeat(shape.iter().product());
+    let entry =
+        serde_json::json!({"dtype": "F32", "shape": shape, "data_offsets": [0, data.len()]});
+    let header = serde_json::json!({ name: entry }).to_string();
+    let mut bytes = (header.len() as u64).to_le_bytes().to_vec();
+    bytes.extend(header.as_bytes());
+    bytes.extend(data);
+    std::fs::write(path, bytes).unwrap();
+}
+
+#[test]
+fn broken_embeddings() {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("word.safetensors");
+    let word = |file: EmbeddingFile| Word {
+        name: "word".to_owned(),
+        file: Arc::new(file),
+    };
+    one_tensor(&path, "emb_params", &[2, 32], 0.1);
+    let mut model = load();
+    let good = word(EmbeddingFile::open(&path).unwrap());
+    assert!(model.teach(&[good]).unwrap().is_empty());
+    for (what, name, shape) in [
+        ("no vectors", "emb_params", &[0, 32][..]),
+        ("no channels", "emb_params", &[2, 0]),
+        ("too many", "emb_params", &[2000, 4]),
+        ("too wide", "emb_params", &[1, 40_000]),
+        ("a cube", "emb_params", &[2, 2, 32]),
+    ] {
+        one_tensor(&path, name, shape, 0.1);
+        let Err(EngineError::BadFile { path: named, .. }) = EmbeddingFile::open(&path) else {
+            panic!("{what}");
+        };
+        assert_eq!(named, path, "{what}");
+    }
+    one_tensor(&path, "emb_params", &[2, 32], f32::NAN);
+    let bad = word(EmbeddingFile::open(&path).unwrap());
+    let refused = model.teach(&[bad]);
+    let Err(EngineError::BadFile { path: named, .. }) = &refused else {
+        panic!("{refused:?}");
+    };
+    assert_eq!(*named, path);
+    let pickle = std::fs::read(fixture("embeddings/red-thing.pt")).unwrap();
+    let path = folder.path().join("word.pt");
+    for at in [0, 20, pickle.len() / 2, pickle.len() - 1] {
+        std::fs::write(&path, &pickle[..at]).unwrap();
+        assert!(EmbeddingFile::open(&path).is_err(), "cut at {at}");
     }
 }

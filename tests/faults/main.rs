@@ -9,6 +9,7 @@
 
 mod add_ons;
 mod cli;
+mod cli_add_ons;
 mod cli_knobs;
 mod cli_network;
 mod cli_refiner;

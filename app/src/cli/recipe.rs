@@ -90,12 +90,16 @@ fn print(out: &mut dyn Write, record: &Record) -> io::Result<()> {
     }
     line("noise", word(&recipe.noise_source))?;
     line("precision", word(&recipe.precision))?;
+    if outcome.add_ons.is_empty() {
+        for asked in recipe.add_ons_asked().0 {
+            line(
+                "lora",
+                format!("{} {}", asked.name, weights(asked.unet, asked.text)),
+            )?;
+        }
+    }
     for made in &outcome.add_ons {
-        let weights = if made.unet == made.text {
-            made.unet.to_string()
-        } else {
-            format!("{} (text {})", made.unet, made.text)
-        };
+        let weights = weights(made.unet, made.text);
         let digits = made.hash.get(..12).unwrap_or(&made.hash);
         line(
             &word(&made.kind),
@@ -112,6 +116,14 @@ fn print(out: &mut dyn Write, record: &Record) -> io::Result<()> {
         line("note", warning.clone())?;
     }
     Ok(())
+}
+
+fn weights(unet: f64, text: f64) -> String {
+    if unet == text {
+        unet.to_string()
+    } else {
+        format!("{unet} (text {text})")
+    }
 }
 
 /// The schedule, or the levels that were typed in its place.

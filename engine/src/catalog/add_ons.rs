@@ -73,12 +73,15 @@ impl Catalog {
         };
         let named = || all().filter(|add_on| add_on.name == name);
         let aliased = || all().filter(|add_on| add_on.alias.as_deref() == Some(name));
-        let by_name = named().find(is_pinned).or_else(|| named().next());
+        // A file of that name whose hash nothing says may be the one; one of another hash is not.
+        let unknown = || named().find(|add_on| pinned.is_none() || add_on.hash.is_none());
+        let by_name = named().find(is_pinned).or_else(unknown);
         let only_alias = || aliased().next().filter(|_| aliased().count() == 1);
         by_name
             .or_else(|| aliased().find(is_pinned))
-            .or_else(only_alias)
             .or_else(|| all().find(is_pinned))
+            .or_else(|| named().next())
+            .or(only_alias())
     }
 }
 
@@ -250,6 +253,15 @@ mod tests {
         assert_eq!(
             found("ink", Some("bbbbbbbb")),
             Some(("ink", Some("bbbbbbbbbb")))
+        );
+        assert_eq!(
+            found("ink", Some("cccccccc")),
+            Some(("y", Some("cccccccccc"))),
+            "renamed, and another took its name"
+        );
+        assert_eq!(
+            found("ink", Some("dddddddd")),
+            Some(("ink", Some("aaaaaaaaaa")))
         );
         assert_eq!(found("paint", None), Some(("oil", None)));
         assert_eq!(found("Ink", None), None, "letters' case counts");

@@ -1,0 +1,88 @@
+//! Add-ons on the command line: by name and by path, listed, recorded, mistyped.
+
+use pentimento_engine::recipe::read_record_file;
+use support::places::fixture;
+
+use crate::machine::Machine;
+
+/// A short run of a tiny model.
+fn render<'a>(models: &'a [String; 2], more: &[&'a str]) -> Vec<&'a str> {
+    let mut args = vec![
+        "render",
+        "--prompt",
+        "a red apple",
+        "--model",
+        "sd1",
+        "--steps",
+        "2",
+        "--size",
+        "32x32",
+        "--models",
+        &models[0],
+        "--models",
+        &models[1],
+    ];
+    args.extend(more);
+    args
+}
+
+#[test]
+fn named_listed_recorded_and_mistyped() {
+    let machine = Machine::new();
+    let path = |folder: &str| fixture(folder).to_string_lossy().into_owned();
+    let models = [path("models"), path("lora")];
+    let out = machine.text("ink.png");
+    let made = ["--lora", "kohya:0.5:0.25", "--lora", "loha", "--out", &out];
+    machine.makes(&render(&models, &made));
+    let found = read_record_file(out.as_ref()).unwrap().unwrap();
+    let used: Vec<(String, f64, f64)> = found
+        .record
+        .outcome
+        .add_ons
+        .iter()
+        .map(|one| (one.name.clone(), one.unet, one.text))
+        .collect();
+    let want = [("kohya", 0.5, 0.25), ("loha", 1.0, 1.0)];
+    let want = want.map(|(name, unet, text)| (name.to_owned(), unet, text));
+    assert_eq!(used, want);
+    let printed = machine.run(&["recipe", &out]).out;
+    assert!(printed.contains("kohya 0.5 (text 0.25), "), "{printed}");
+    // A file by its path, wherever it lies.
+    let file = fixture("lora/lokr.safetensors")
+        .to_string_lossy()
+        .into_owned();
+    let by_path = machine.text("path.png");
+    let lora = format!("{file}:0.5");
+    let args = [
+        "render",
+        "--prompt",
+        "a red apple",
+        "--model",
+        "sd1",
+        "--steps",
+        "2",
+        "--size",
+        "32x32",
+        "--models",
+        &models[0],
+        "--lora",
+        &lora,
+        "--out",
+        &by_path,
+    ];
+    machine.makes(&args);
+    let found = read_record_file(by_path.as_ref()).unwrap().unwrap();
+    assert_eq!(found.record.recipe.add_ons.used[0].name, "lokr");
+    let refused = render(&models, &["--lora", "kohia", "--out", &out]);
+    machine.refuses(2, &refused, &["unknown LoRA kohia; did you mean kohya?"]);
+    let refused = render(&models, &["--lora", "kohya:", "--out", &out]);
+    machine.refuses(2, &refused, &["is not NAME"]);
+    let listed = machine.run(&["models", "--models", &models[1]]).out;
+    for words in [
+        "kohya: lora",
+        "also called Kohya alias",
+        "words: kohya style, red apple",
+    ] {
+        assert!(listed.contains(words), "{words}: {listed}");
+    }
+}
