@@ -305,8 +305,8 @@ impl Worker {
         if is_loaded(&self.loaded, found, precision) {
             return Ok(());
         }
-        // The former model goes first: two at once may not fit.
-        self.loaded = None;
+        // The former models go first: two at once may not fit.
+        self.forget_models();
         self.loaded = Some(Loaded::load(found, precision, &self.backend, cancel)?);
         Ok(())
     }

@@ -225,3 +225,33 @@ fn what_lies_beside_a_model_is_shown_and_changes_are_seen() {
         catalog.find("two").is_none()
     });
 }
+
+#[test]
+fn distilled_kin_begin_with_what_their_makers_recommend() {
+    let root = TempDir::new().unwrap();
+    for name in ["sdxl_lightning_4step", "Hyper-SDXL-8steps", "my turbo"] {
+        copy_folder(&model("xl"), &root.path().join(name));
+    }
+    let sidecar = r#"{"defaults": {"steps": 6, "sampler": "dpmpp_sde"}}"#;
+    write(root.path(), "my turbo/pentimento.json", sidecar.as_bytes());
+    let running = Running::with(Options {
+        model_folders: vec![root.path().to_owned()],
+        ..Options::default()
+    });
+    wait_until(&running, "three models", |catalog| {
+        catalog.models.len() == 4
+    });
+    for (name, steps, guidance, sampler, schedule) in [
+        ("sdxl_lightning_4step", 4, 1.0, "euler", "sgm_uniform"),
+        ("Hyper-SDXL-8steps", 8, 1.0, "tcd", "model"),
+        ("my turbo", 6, 1.0, "dpmpp_sde", "sgm_uniform"),
+    ] {
+        let found = find(&running, name);
+        let defaults = &found.defaults;
+        assert_eq!((defaults.steps, defaults.guidance), (steps, guidance));
+        assert_eq!(defaults.sampler, sampler, "{name}");
+        assert_eq!(defaults.schedule, schedule, "{name}");
+        let told = |note: &String| note.contains("by its name");
+        assert!(found.storage.inferred.iter().any(told), "{name}");
+    }
+}

@@ -20,7 +20,9 @@ fn a_refiner_is_a_model_that_is_there_and_switches_within_the_run() {
     let options = ["--refiner", id, "--out", out.as_str()];
     let prompt = ["render", "--prompt", "a red apple, 3d", "--steps", "2"];
     machine.makes(&[&prompt[..], &options[..]].concat());
-    let found = read_record_file(std::path::Path::new(&out)).unwrap();
+    let found = read_record_file(std::path::Path::new(&out))
+        .unwrap()
+        .expect("a record");
     let refiner = found.record.recipe.refiner.expect("a refiner");
     assert_eq!((refiner.model.id.as_str(), refiner.switch_at), (id, 0.8));
 
@@ -28,6 +30,8 @@ fn a_refiner_is_a_model_that_is_there_and_switches_within_the_run() {
     let again = machine.text("again.png");
     let recipe = ["render", "--recipe", out.as_str(), "--out", again.as_str()];
     machine.makes(&[&recipe[..], &["--refiner", "none"]].concat());
-    let found = read_record_file(std::path::Path::new(&again)).unwrap();
+    let found = read_record_file(std::path::Path::new(&again))
+        .unwrap()
+        .expect("a record");
     assert_eq!(found.record.recipe.refiner, None);
 }

@@ -263,6 +263,7 @@ fn field_name(field: &str) -> String {
         "seed" => "seed",
         "count" => "count",
         "mask" | "start.inpaint.mask" => "mask",
+        "start" => "start",
         "strength" | "start.strength" => "strength",
         "precision" => "precision",
         "noise_source" => "noise",

@@ -70,6 +70,8 @@ pub(super) struct Suggested {
     pub(super) guidance: f64,
     pub(super) sampler: &'static str,
     pub(super) schedule: &'static str,
+    /// Size it was distilled at, where its shapes say otherwise.
+    pub(super) native_px: Option<[u32; 2]>,
     /// Says so.
     pub(super) note: String,
 }
@@ -94,6 +96,8 @@ pub(super) fn of_name(name: &str) -> Option<Suggested> {
         guidance: kin.guidance,
         sampler: kin.sampler,
         schedule: kin.schedule,
+        // The first Turbo draws at half of XL's sides; what others made of it mostly does not.
+        native_px: folded.starts_with("sdxlturbo").then_some([512, 512]),
         note,
     })
 }
@@ -157,6 +161,9 @@ mod tests {
         ] {
             assert_eq!(told(name), expected, "{name}");
         }
+        let native = |name| of_name(name).and_then(|kin| kin.native_px);
+        assert_eq!(native("sd_xl_turbo_1.0_fp16"), Some([512, 512]));
+        assert_eq!(native("DreamShaperXL_Turbo"), None);
         let note = of_name("sd_turbo").expect("a kin").note;
         assert!(
             note.contains("Turbo") && note.contains("guidance off"),

@@ -265,7 +265,10 @@ fn describe(id: &str, family: &FamilySpec, facts: &ModelFacts, sidecar: Sidecar)
         family: family.id.to_owned(),
         size_bytes: 0,
         sha256: None,
-        native_px: sidecar.native_px.unwrap_or(facts.native_px),
+        native_px: sidecar
+            .native_px
+            .or(kin.as_ref().and_then(|kin| kin.native_px))
+            .unwrap_or(facts.native_px),
         multiple_px: facts.factor as u32,
         context_tokens: (facts.context - 2) as u32,
         prediction: facts.noise.prediction().id().to_owned(),
