@@ -242,3 +242,55 @@ fn places(stored: &Entries) -> Places {
     }
     places
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::weights::element::{ElementType, Entry};
+
+    /// Modules of the UNet in a full-size checkpoint, under LDM's names.
+    fn stored(list: &str) -> Entries {
+        let prefix = "model.diffusion_model.";
+        let names = list.lines().filter_map(|line| line.split_once(' '));
+        let names = names.filter_map(|(name, _)| name.strip_prefix(prefix));
+        let entry = Entry {
+            element: ElementType::F16,
+            shape: Vec::new(),
+            offset: 0,
+            len: 0,
+            strides: None,
+        };
+        names.map(|name| (name.to_owned(), entry.clone())).collect()
+    }
+
+    #[test]
+    fn every_module_of_published_networks_finds_its_way_back() {
+        let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/fixtures/layouts");
+        let mut networks = 0;
+        for file in std::fs::read_dir(fixtures).unwrap() {
+            let path = file.unwrap().path();
+            let name = path.file_name().unwrap().to_string_lossy().into_owned();
+            if !(name.starts_with("full_") && name.ends_with(".txt")) {
+                continue;
+            }
+            let ldm = stored(&std::fs::read_to_string(path).unwrap());
+            let module = |tensor: &str| {
+                let (module, _) = tensor.rsplit_once('.').unwrap();
+                module.to_owned()
+            };
+            let want: BTreeSet<String> = ldm.keys().map(|name| module(name)).collect();
+            let mut rest = Vec::new();
+            let ours = from_ldm(ldm, &mut rest);
+            assert!(rest.is_empty(), "{name}: {rest:?}");
+            let ours: BTreeSet<String> = ours.keys().map(|name| module(name)).collect();
+            let ours: BTreeSet<&str> = ours.iter().map(String::as_str).collect();
+            let back: BTreeSet<String> =
+                ldm_modules(&ours).into_iter().map(|(ldm, _)| ldm).collect();
+            assert_eq!(back, want, "{name}");
+            networks += 1;
+        }
+        assert!(networks >= 2, "{networks} networks");
+    }
+}
