@@ -1,7 +1,10 @@
 //! The only file that knows which devices this build was made for: picks the device, resolves the
-//! precision, and owns the compute threads.
+//! precision, owns the compute threads, and leads to what only some devices have.
+//!
+//! A build with the feature `cuda` runs without an NVIDIA driver too, on the CPU, if it was linked as
+//! `packaging/cuda/README.md` says.
 
-use candle_core::Device;
+use candle_core::{DType, Device, Tensor};
 
 use crate::error::{EngineError, Result};
 use crate::kernels::cpu::{self, trusted_isa};
@@ -58,8 +61,8 @@ impl Backend {
         }
     }
 
-    /// What `wanted` means here. `Auto` is bf16 where the processor multiplies in it, which halves
-    /// both time and memory, and f32 elsewhere.
+    /// What `wanted` means here. `Auto` is bf16 where the processor or the card multiplies in it,
+    /// which halves both time and memory, and f32 elsewhere.
     ///
     /// # Errors
     /// `InvalidRequest` for a precision this device cannot compute in.
@@ -68,8 +71,11 @@ impl Backend {
             Precision::Auto if self.device.is_cpu() && trusted_isa().has_fast_bf16() => {
                 Ok(Precision::Bf16)
             }
+            Precision::Auto if has_bf16(&self.device) => Ok(Precision::Bf16),
             Precision::Auto | Precision::F32 => Ok(Precision::F32),
-            Precision::Bf16 if self.device.is_cpu() => Ok(Precision::Bf16),
+            Precision::Bf16 if self.device.is_cpu() || has_bf16(&self.device) => {
+                Ok(Precision::Bf16)
+            }
             Precision::Bf16 => Err(EngineError::invalid(
                 "precision",
                 format!("bf16 is not available on {}; use f32 or auto", self.name),
@@ -80,7 +86,13 @@ impl Backend {
     /// Where networks of that resolved precision are loaded to.
     pub fn compute(&self, precision: Precision) -> Compute {
         if !self.device.is_cpu() {
-            return Compute::Tensors(self.device.clone());
+            return Compute::Tensors {
+                device: self.device.clone(),
+                dtype: match precision {
+                    Precision::Bf16 => DType::BF16,
+                    Precision::Auto | Precision::F32 => DType::F32,
+                },
+            };
         }
         let precision = match precision {
             Precision::Bf16 => cpu::Precision::Bf16,
@@ -187,4 +199,61 @@ fn open_metal(ordinal: usize) -> Result<(Device, String)> {
 #[cfg(not(feature = "metal"))]
 fn open_metal(_ordinal: usize) -> Result<(Device, String)> {
     Err(absent("Metal"))
+}
+
+/// Whether a card multiplies in bf16: NVIDIA's from Ampere (compute capability 8.0) on.
+#[cfg(feature = "cuda")]
+fn has_bf16(device: &Device) -> bool {
+    let Ok(device) = device.as_cuda_device() else {
+        return false;
+    };
+    let stream = device.cuda_stream();
+    let capability = stream.context().compute_capability();
+    capability.is_ok_and(|(major, _)| major >= 8)
+}
+
+#[cfg(not(feature = "cuda"))]
+fn has_bf16(_device: &Device) -> bool {
+    false
+}
+
+/// Attention that streams over the keys (Dao et al. 2022), where the device has a kernel for it: of
+/// queries, keys and values (B, N or M, heads, dim) to (B, N, heads, dim). `None` where it has none.
+#[cfg(feature = "flash_attn")]
+pub(crate) fn flash_attention(
+    [q, k, v]: &[Tensor; 3],
+    causal: bool,
+) -> Option<candle_core::Result<Tensor>> {
+    let dim = q.dim(candle_core::D::Minus1).ok()?;
+    let is_half = matches!(q.dtype(), DType::BF16 | DType::F16);
+    if !(q.device().is_cuda() && is_half && has_flash_kernel(dim)) {
+        return None;
+    }
+    let scale = 1.0 / (dim as f32).sqrt();
+    let run = || {
+        let [q, k, v] = [q.contiguous()?, k.contiguous()?, v.contiguous()?];
+        candle_flash_attn::flash_attn(&q, &k, &v, scale, causal)
+    };
+    Some(run())
+}
+
+#[cfg(not(feature = "flash_attn"))]
+pub(crate) fn flash_attention(
+    _parts: &[Tensor; 3],
+    _causal: bool,
+) -> Option<candle_core::Result<Tensor>> {
+    None
+}
+
+/// Whether this build holds the kernel that heads of `dim` channels run on. All take hours to compile:
+/// `PENTIMENTO_FLASH_DIMS` (as in `64,96,160`) names those that were, without it there are all.
+#[cfg(feature = "flash_attn")]
+fn has_flash_kernel(dim: usize) -> bool {
+    const KERNELS: [usize; 9] = [32, 64, 96, 128, 160, 192, 224, 256, 512];
+    let Some(kernel) = KERNELS.into_iter().find(|&kernel| dim <= kernel) else {
+        return false;
+    };
+    let built = option_env!("PENTIMENTO_FLASH_DIMS");
+    let is_built = |built: &str| built.split(',').any(|one| one.trim().parse() == Ok(kernel));
+    dim.is_multiple_of(8) && built.is_none_or(is_built)
 }

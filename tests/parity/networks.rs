@@ -1,7 +1,7 @@
 //! Every tiny model's networks, and the starter's, against diffusers on the same weights and inputs: at most
 //! 1e-4 of the output's scale apart.
 
-use candle_core::Device;
+use candle_core::{DType, Device};
 use pentimento_engine::cancel::CancelToken;
 use pentimento_engine::families::identify;
 use pentimento_engine::families::model::{Model, NetworkInput};
@@ -23,10 +23,7 @@ const SIZE_PX: [u32; 2] = [120, 88];
 /// Both paths behind `nn::ops`: our kernels, and the tensor library's operations as their slow twin.
 pub(crate) fn paths() -> [Compute; 2] {
     let (isa, precision) = (trusted_isa(), Precision::F32);
-    [
-        Compute::Cpu { isa, precision },
-        Compute::Tensors(Device::Cpu),
-    ]
+    [Compute::Cpu { isa, precision }, Compute::twin()]
 }
 
 fn load(name: &str, compute: &Compute) -> Box<dyn Model> {
@@ -58,6 +55,10 @@ fn text_and_unet_on(name: &str, compute: &Compute) {
 
 /// A model's text encoder and UNet against what was recorded.
 pub(crate) fn check_text_and_unet(name: &str, model: &dyn Model, fixture: &Fixture) {
+    text_and_unet_within(TOLERANCE, name, model, fixture);
+}
+
+fn text_and_unet_within(tolerance: f64, name: &str, model: &dyn Model, fixture: &Fixture) {
     let cancel = CancelToken::default();
     assert!(
         model.warnings().is_empty(),
@@ -83,7 +84,7 @@ pub(crate) fn check_text_and_unet(name: &str, model: &dyn Model, fixture: &Fixtu
         &format!("{name}: text"),
         &hidden,
         &fixture.f32("hidden").values,
-        TOLERANCE,
+        tolerance,
     );
 
     let pooled: Vec<f32> = conditions
@@ -98,7 +99,7 @@ pub(crate) fn check_text_and_unet(name: &str, model: &dyn Model, fixture: &Fixtu
             &format!("{name}: whole text"),
             &pooled,
             &reference.values,
-            TOLERANCE,
+            tolerance,
         );
     }
 
@@ -146,7 +147,7 @@ pub(crate) fn check_text_and_unet(name: &str, model: &dyn Model, fixture: &Fixtu
             &format!("{name}: unet at {timestep}"),
             &ours,
             &reference.values,
-            TOLERANCE,
+            tolerance,
         );
     }
 }
@@ -164,6 +165,10 @@ fn autoencoder_on(name: &str, compute: &Compute) {
 
 /// A model's autoencoder against what was recorded, both ways.
 pub(crate) fn check_autoencoder(name: &str, model: &dyn Model, fixture: &Fixture) {
+    autoencoder_within(TOLERANCE, name, model, fixture);
+}
+
+fn autoencoder_within(tolerance: f64, name: &str, model: &dyn Model, fixture: &Fixture) {
     let cancel = CancelToken::default();
     let autoencoder = model.autoencoder();
 
@@ -175,7 +180,7 @@ pub(crate) fn check_autoencoder(name: &str, model: &dyn Model, fixture: &Fixture
         &format!("{name}: decoder"),
         &values(&decoded),
         &reference.values,
-        TOLERANCE,
+        tolerance,
     );
 
     let moments = autoencoder
@@ -186,7 +191,7 @@ pub(crate) fn check_autoencoder(name: &str, model: &dyn Model, fixture: &Fixture
         &format!("{name}: encoder"),
         &mean,
         &fixture.f32("vae.mean").values,
-        TOLERANCE,
+        tolerance,
     );
     assert_eq!(moments.std.is_some(), fixture.has("vae.std"), "{name}");
     if let Some(std) = moments.std {
@@ -196,7 +201,7 @@ pub(crate) fn check_autoencoder(name: &str, model: &dyn Model, fixture: &Fixture
             &format!("{name}: encoder's spread"),
             &std,
             &reference.values,
-            TOLERANCE,
+            tolerance,
         );
     }
 }
@@ -251,6 +256,22 @@ fn every_model_is_tested() {
     let mut known = places::MODELS.map(str::to_owned).to_vec();
     known.sort();
     assert_eq!(folders, known);
+}
+
+/// The number types of graphics cards, as far as the tensor library has them on the CPU: f16 stands for
+/// bf16 too. Eleven bits of significand, through two dozen layers.
+#[test]
+fn half_precision_of_the_tensor_path_is_near() {
+    let compute = Compute::Tensors {
+        device: Device::Cpu,
+        dtype: DType::F16,
+    };
+    for name in ["sd1", "sd2", "lcm", "xl", "mixed"] {
+        let fixture = Fixture::open(&format!("networks/{name}.safetensors"));
+        let model = load(name, &compute);
+        text_and_unet_within(2e-2, name, model.as_ref(), &fixture);
+        autoencoder_within(2e-2, name, model.as_ref(), &fixture);
+    }
 }
 
 /// Decoders of tiny autoencoders alone, in the layouts that people keep them in.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use candle_core::{Device, Tensor};
+use candle_core::{DType, Device, Tensor};
 use half::bf16;
 
 use super::memory::{Buffer, Kept};
@@ -15,7 +15,7 @@ pub struct Act(pub(super) Repr);
 
 #[derive(Clone, Debug)]
 pub(super) enum Repr {
-    /// (B, C, H, W) or (B, N, C), f32.
+    /// (B, C, H, W) or (B, N, C), in any floating-point type.
     Tensor(Tensor),
     /// Channels last.
     F32(Host<f32>),
@@ -51,7 +51,8 @@ impl<T: Kept> Host<T> {
             (1, dims[1])
         };
         let (batch, channels) = (dims[0], dims[dims.len() - 1]);
-        let values: Vec<f32> = last.contiguous()?.flatten_all()?.to_vec1()?;
+        let last = last.contiguous()?.to_dtype(DType::F32)?;
+        let values: Vec<f32> = last.flatten_all()?.to_vec1()?;
         let data = Buffer::new(values.into_iter().map(T::from_f32).collect());
         Ok(Self {
             data: Arc::new(data),
@@ -109,6 +110,11 @@ impl Act {
     /// # Errors
     /// `Compute` when the device fails.
     pub fn to_tensor(&self) -> Result<Tensor> {
+        Ok(self.tensor()?.to_dtype(DType::F32)?)
+    }
+
+    /// As [`Self::to_tensor`], of its own type.
+    pub(super) fn tensor(&self) -> Result<Tensor> {
         Ok(match &self.0 {
             Repr::Tensor(tensor) => tensor.contiguous()?,
             Repr::F32(host) => host.to_tensor()?,

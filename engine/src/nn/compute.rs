@@ -1,6 +1,6 @@
 //! Where layers live and how they compute.
 
-use candle_core::Device;
+use candle_core::{DType, Device};
 
 use crate::kernels::cpu::{Isa, Precision};
 
@@ -14,9 +14,14 @@ pub enum Compute {
         /// Precision of weights and activations; sums are f32.
         precision: Precision,
     },
-    /// The tensor library's operations, f32: the path for GPUs, and on the CPU the slow twin that
-    /// tests compare the kernels with.
-    Tensors(Device),
+    /// The tensor library's operations: the path for GPUs, and on the CPU the slow twin that tests
+    /// compare the kernels with.
+    Tensors {
+        /// Where the tensors are.
+        device: Device,
+        /// Of weights, maps and tokens: f32, bf16 or f16. Norms and softmax are computed in f32.
+        dtype: DType,
+    },
 }
 
 impl Compute {
@@ -24,7 +29,15 @@ impl Compute {
     pub fn device(&self) -> &Device {
         match self {
             Self::Cpu { .. } => &Device::Cpu,
-            Self::Tensors(device) => device,
+            Self::Tensors { device, .. } => device,
+        }
+    }
+
+    /// The slow twin of the kernels: the tensor library on the CPU, in f32.
+    pub const fn twin() -> Self {
+        Self::Tensors {
+            device: Device::Cpu,
+            dtype: DType::F32,
         }
     }
 }

@@ -56,7 +56,10 @@ impl Values {
         let compute = scope.compute().clone();
         scope.slot(name, &[&[len]], move |stored| {
             Ok(match &compute {
-                Compute::Tensors(device) => Self::Tensor(stored.into_tensor(&[len], device)?),
+                // f32 in any case: norms are computed in it, and a bias is brought to its sum's type.
+                Compute::Tensors { device, .. } => {
+                    Self::Tensor(stored.into_tensor(&[len], device)?)
+                }
                 Compute::Cpu { .. } => Self::Host(Arc::new(stored.into_f32())),
             })
         })
@@ -146,7 +149,10 @@ impl Conv2d {
         let compute = scope.compute().clone();
         let weight = scope.slot("weight", &[&shape], move |stored| {
             Ok(match &compute {
-                Compute::Tensors(device) => ConvWeight::Tensor(stored.into_tensor(&shape, device)?),
+                Compute::Tensors { device, dtype } => {
+                    let weight = stored.into_tensor(&shape, device)?;
+                    ConvWeight::Tensor(weight.to_dtype(*dtype)?)
+                }
                 Compute::Cpu { isa, precision } => {
                     ConvWeight::Host(Arc::new(with_stored!(&stored, values => {
                         cpu::conv::Conv2d::new(*isa, *precision, values, (to, from), window)
@@ -216,8 +222,9 @@ impl Linear {
         let compute = scope.compute().clone();
         let weight = scope.slot("weight", &shapes, move |stored| {
             Ok(match &compute {
-                Compute::Tensors(device) => {
-                    LinearWeight::Tensor(stored.into_tensor(&[to, from], device)?)
+                Compute::Tensors { device, dtype } => {
+                    let weight = stored.into_tensor(&[to, from], device)?;
+                    LinearWeight::Tensor(weight.to_dtype(*dtype)?)
                 }
                 Compute::Cpu { isa, precision } => {
                     LinearWeight::Host(Arc::new(with_stored!(&stored, values => {
@@ -247,7 +254,7 @@ impl Scales {
     fn load(scope: &Scope<'_>, channels: usize) -> Result<Self> {
         let isa = match scope.compute() {
             Compute::Cpu { isa, .. } => *isa,
-            Compute::Tensors(_) => cpu::trusted_isa(),
+            Compute::Tensors { .. } => cpu::trusted_isa(),
         };
         Ok(Self {
             weight: Values::load(scope, "weight", channels)?,
@@ -328,7 +335,9 @@ impl Embedding {
     pub fn load(scope: &Scope<'_>, rows: usize, channels: usize) -> Result<Self> {
         let shape = [rows, channels];
         let table = match scope.compute() {
-            Compute::Tensors(_) => Table::Tensor(scope.tensor("weight", &shape)?),
+            Compute::Tensors { dtype, .. } => {
+                Table::Tensor(scope.tensor("weight", &shape)?.to_dtype(*dtype)?)
+            }
             Compute::Cpu { precision, .. } => {
                 Table::Host(Arc::new(scope.stored("weight", &shape)?), *precision)
             }

@@ -1,7 +1,7 @@
 //! The only door to compute. Every operation gives a new activation. Two paths stand behind it: our
 //! CPU kernels (`host`), which keep maps channels last through whole networks, and the tensor
-//! library (`tensor`), for GPUs and as the slow twin. A layer knows its path; an activation comes
-//! over when it meets one.
+//! library (`tensor`), for GPUs and as the slow twin. A layer knows its path and number type; an activation
+//! comes over when it meets one.
 
 mod host;
 mod tensor;
@@ -198,7 +198,7 @@ pub fn stack(items: &[&Act]) -> Result<Act> {
         return Err(misfit("stack"));
     };
     if let Repr::Tensor(_) = first.0 {
-        let tensors: Result<Vec<_>> = items.iter().map(|item| item.to_tensor()).collect();
+        let tensors: Result<Vec<_>> = items.iter().map(|item| item.tensor()).collect();
         return tensor::stack(&tensors?);
     }
     Ok(on_host!(&first.0, first => {
@@ -239,7 +239,7 @@ pub fn conv2d(x: &Act, conv: &Conv2d) -> Result<Act> {
 /// `Compute` when shapes do not fit or the device fails.
 pub fn conv2d_then(x: &Act, conv: &Conv2d, then: &Then<'_>) -> Result<Act> {
     match conv.weight.get().as_ref() {
-        ConvWeight::Tensor(weight) => tensor::conv2d(&x.to_tensor()?, weight, conv, then),
+        ConvWeight::Tensor(weight) => tensor::conv2d(&x.tensor()?, weight, conv, then),
         ConvWeight::Host(weight) => {
             let x = to_host(x, weight.weight().precision())?;
             let bias = now(&conv.bias);
@@ -314,10 +314,7 @@ fn normed(
 pub fn upsample_conv2d(x: &Act, size: (usize, usize), conv: &Conv2d) -> Result<Act> {
     match conv.weight.get().as_ref() {
         ConvWeight::Tensor(weight) => {
-            let grown = named(
-                "upsampling",
-                x.to_tensor()?.upsample_nearest2d(size.0, size.1),
-            )?;
+            let grown = named("upsampling", x.tensor()?.upsample_nearest2d(size.0, size.1))?;
             tensor::conv2d(&grown, weight, conv, &Then::default())
         }
         ConvWeight::Host(weight) => {
@@ -361,7 +358,7 @@ pub fn in_precision_of(x: &Act, layer: &Linear) -> Result<Act> {
 /// `Compute` when shapes do not fit or the device fails.
 pub fn linear_then(x: &Act, layer: &Linear, then: &Then<'_>) -> Result<Act> {
     match layer.weight.get().as_ref() {
-        LinearWeight::Tensor(weight) => tensor::linear(&x.to_tensor()?, weight, layer, then),
+        LinearWeight::Tensor(weight) => tensor::linear(&x.tensor()?, weight, layer, then),
         LinearWeight::Host(weight) => {
             let x = to_host(x, weight.precision())?;
             let bias = now(&layer.bias);
@@ -378,7 +375,7 @@ pub fn linear_then(x: &Act, layer: &Linear, then: &Then<'_>) -> Result<Act> {
 /// `Compute` when shapes do not fit or the device fails.
 pub fn geglu(x: &Act, layer: &Linear) -> Result<Act> {
     match layer.weight.get().as_ref() {
-        LinearWeight::Tensor(weight) => tensor::geglu(&x.to_tensor()?, weight, layer),
+        LinearWeight::Tensor(weight) => tensor::geglu(&x.tensor()?, weight, layer),
         LinearWeight::Host(weight) => {
             let x = to_host(x, weight.precision())?;
             let bias = now(&layer.bias);
@@ -397,7 +394,7 @@ pub fn geglu(x: &Act, layer: &Linear) -> Result<Act> {
 pub fn group_norm(x: &Act, norm: &GroupNorm, then: Option<Activation>) -> Result<Act> {
     let scales = [norm.scales.weight.get(), norm.scales.bias.get()];
     if let [Values::Tensor(weight), Values::Tensor(bias)] = scales.each_ref().map(Arc::as_ref) {
-        return tensor::group_norm(&x.to_tensor()?, norm, [weight, bias], then);
+        return tensor::group_norm(&x.tensor()?, norm, [weight, bias], then);
     }
     let x = to_host(x, Precision::F32)?;
     let norm = host_norm(norm, &scales, then)?;
@@ -412,7 +409,7 @@ pub fn layer_norm(x: &Act, norm: &LayerNorm) -> Result<Act> {
     let Scales { weight, bias, isa } = &norm.scales;
     match (weight.get().as_ref(), bias.get().as_ref()) {
         (Values::Tensor(weight), Values::Tensor(bias)) => {
-            tensor::layer_norm(&x.to_tensor()?, [weight, bias], norm.epsilon)
+            tensor::layer_norm(&x.tensor()?, [weight, bias], norm.epsilon)
         }
         (Values::Host(weight), Values::Host(bias)) => {
             let x = to_host(x, Precision::F32)?;

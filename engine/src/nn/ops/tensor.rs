@@ -1,9 +1,11 @@
-//! The tensor library's path: maps (B, C, H, W), tokens (B, N, C), f32. The path for GPUs, and the
-//! slow twin of the kernels.
+//! The tensor library's path: maps (B, C, H, W), tokens (B, N, C). The path for GPUs, and the slow
+//! twin of the kernels. Products take their weight's number type, and their results have it; norms
+//! and softmax are computed in f32, where half the bits would show.
 
-use candle_core::{D, Device, Tensor};
+use candle_core::{D, DType, Device, Tensor};
 
 use super::{Activation, Then, named};
+use crate::backend::flash_attention;
 use crate::error::Result;
 use crate::nn::act::Repr;
 use crate::nn::layers::Values;
@@ -35,7 +37,7 @@ fn function(x: &Tensor, function: Activation) -> candle_core::Result<Tensor> {
 /// What comes after a product, on maps or tokens.
 fn finish(mut y: Tensor, then: &Then<'_>) -> Result<Act> {
     if let Some(vector) = then.vector {
-        let vector = vector.to_tensor()?;
+        let vector = vector.tensor()?.to_dtype(y.dtype())?;
         let vector = if y.rank() == 4 {
             named(
                 "layout",
@@ -50,7 +52,7 @@ fn finish(mut y: Tensor, then: &Then<'_>) -> Result<Act> {
         y = named("activation", function(&y, activation))?;
     }
     if let Some(residual) = then.residual {
-        y = named("residual", y + residual.to_tensor()?)?;
+        y = named("residual", &y + residual.tensor()?.to_dtype(y.dtype())?)?;
     }
     Ok(act(y))
 }
@@ -72,11 +74,13 @@ pub(super) fn affine(x: &Tensor, scale: f64, offset: f64) -> Result<Act> {
 }
 
 pub(super) fn add(a: &Tensor, b: &Tensor) -> Result<Act> {
-    Ok(act(named("add", a + b)?))
+    let run = || a + b.to_dtype(a.dtype())?;
+    Ok(act(named("add", run())?))
 }
 
 pub(super) fn concat_channels(a: &Tensor, b: &Tensor) -> Result<Act> {
-    Ok(act(named("concat", Tensor::cat(&[a, b], 1))?))
+    let run = || Tensor::cat(&[a, &b.to_dtype(a.dtype())?], 1);
+    Ok(act(named("concat", run())?))
 }
 
 pub(super) fn stack(items: &[Tensor]) -> Result<Act> {
@@ -86,6 +90,7 @@ pub(super) fn stack(items: &[Tensor]) -> Result<Act> {
 pub(super) fn conv2d(x: &Tensor, weight: &Tensor, conv: &Conv2d, then: &Then<'_>) -> Result<Act> {
     let run = || {
         let (before, after) = (conv.padding.before, conv.padding.after);
+        let x = &x.to_dtype(weight.dtype())?;
         let (x, padding) = if before == after {
             (x.clone(), before)
         } else {
@@ -97,7 +102,7 @@ pub(super) fn conv2d(x: &Tensor, weight: &Tensor, conv: &Conv2d, then: &Then<'_>
         };
         let y = x.contiguous()?.conv2d(weight, padding, conv.stride, 1, 1)?;
         match bias_of(super::now(&conv.bias).as_deref()) {
-            Some(bias) => y.broadcast_add(&bias.reshape((1, (), 1, 1))?),
+            Some(bias) => y.broadcast_add(&bias.to_dtype(y.dtype())?.reshape((1, (), 1, 1))?),
             None => Ok(y),
         }
     };
@@ -106,9 +111,10 @@ pub(super) fn conv2d(x: &Tensor, weight: &Tensor, conv: &Conv2d, then: &Then<'_>
 
 fn product(x: &Tensor, weight: &Tensor, layer: &Linear) -> candle_core::Result<Tensor> {
     let (b, n, c) = x.dims3()?;
+    let x = x.to_dtype(weight.dtype())?;
     let y = x.reshape((b * n, c))?.matmul(&weight.t()?)?;
     let y = match bias_of(super::now(&layer.bias).as_deref()) {
-        Some(bias) => y.broadcast_add(bias)?,
+        Some(bias) => y.broadcast_add(&bias.to_dtype(y.dtype())?)?,
         None => y,
     };
     y.reshape((b, n, ()))
@@ -139,9 +145,11 @@ pub(super) fn group_norm(
 ) -> Result<Act> {
     let run = || {
         let (b, c, h, w) = x.dims4()?;
-        let grouped = x
-            .contiguous()?
-            .reshape((b, norm.groups, c / norm.groups * h * w))?;
+        let grouped = x.to_dtype(DType::F32)?.contiguous()?.reshape((
+            b,
+            norm.groups,
+            c / norm.groups * h * w,
+        ))?;
         let centred = grouped.broadcast_sub(&grouped.mean_keepdim(2)?)?;
         let variance = centred.sqr()?.mean_keepdim(2)?;
         let scale = variance.affine(1.0, norm.epsilon)?.sqrt()?.recip()?;
@@ -149,13 +157,17 @@ pub(super) fn group_norm(
         let y = y
             .broadcast_mul(&weight.reshape((1, c, 1, 1))?)?
             .broadcast_add(&bias.reshape((1, c, 1, 1))?)?;
-        then.map_or(Ok(y.clone()), |then| function(&y, then))
+        let y = then.map_or(Ok(y.clone()), |then| function(&y, then))?;
+        y.to_dtype(x.dtype())
     };
     Ok(act(named("group norm", run())?))
 }
 
 pub(super) fn layer_norm(x: &Tensor, [weight, bias]: [&Tensor; 2], epsilon: f64) -> Result<Act> {
-    let run = || candle_nn::ops::layer_norm(&x.contiguous()?, weight, bias, epsilon as f32);
+    let run = || {
+        let wide = x.to_dtype(DType::F32)?.contiguous()?;
+        candle_nn::ops::layer_norm(&wide, weight, bias, epsilon as f32)?.to_dtype(x.dtype())
+    };
     Ok(act(named("layer norm", run())?))
 }
 
@@ -174,6 +186,7 @@ pub(super) fn embed(ids: &[u32], values: &Tensor, table: &Embedding) -> Result<A
         let mut rows = values.index_select(&Tensor::new(known, values.device())?, 0)?;
         for (at, row) in learned {
             let row = Tensor::from_slice(row, (1, table.channels), values.device())?;
+            let row = row.to_dtype(values.dtype())?;
             rows = rows.slice_scatter0(&row, at)?;
         }
         rows.unsqueeze(0)
@@ -181,7 +194,8 @@ pub(super) fn embed(ids: &[u32], values: &Tensor, table: &Embedding) -> Result<A
     Ok(act(named("embedding", run())?))
 }
 
-/// Runs in slices of the queries, sized from the shapes alone.
+/// Streams over the keys where the device has a kernel for that; elsewhere in slices of the queries,
+/// sized from the shapes alone.
 pub(super) fn attention(
     q: &Tensor,
     k: &Tensor,
@@ -192,6 +206,12 @@ pub(super) fn attention(
     let run = || {
         let (b, n, c) = q.dims3()?;
         let m = k.dim(1)?;
+        let (k, v) = (&k.to_dtype(q.dtype())?, &v.to_dtype(q.dtype())?);
+        let heads_of = |x: &Tensor, n: usize| x.reshape((b, n, heads, c / heads));
+        let parts = [heads_of(q, n)?, heads_of(k, m)?, heads_of(v, m)?];
+        if let Some(y) = flash_attention(&parts, causal) {
+            return y?.reshape((b, n, c));
+        }
         let split = |x: &Tensor, n: usize| {
             x.reshape((b, n, heads, c / heads))?
                 .transpose(1, 2)?
@@ -205,10 +225,12 @@ pub(super) fn attention(
         for first in (0..n).step_by(rows) {
             let count = rows.min(n - first);
             let mut scores = q.narrow(2, first, count)?.contiguous()?.matmul(&k)?;
+            scores = scores.to_dtype(DType::F32)?;
             if causal {
                 scores = scores.broadcast_add(&causal_mask(first, count, m, q.device())?)?;
             }
-            slices.push(candle_nn::ops::softmax_last_dim(&scores)?.matmul(&v)?);
+            let shares = candle_nn::ops::softmax_last_dim(&scores)?;
+            slices.push(shares.to_dtype(q.dtype())?.matmul(&v)?);
         }
         let y = if slices.len() == 1 {
             slices.remove(0)
