@@ -17,7 +17,7 @@ fn studio_with(sampler: &str, schedule: &str, knobs: &Knobs) -> TestStudio {
     studio
         .window
         .state_mut()
-        .send(DraftEdit::Sampling(sampling));
+        .send(DraftEdit::Sampling(Box::new(sampling)));
     studio.run();
     studio
 }

@@ -25,7 +25,7 @@ fn advanced() -> TestStudio {
 fn change(studio: &mut TestStudio, change: impl FnOnce(&mut Sampling)) {
     let mut sampling = studio.window.state().studio().draft.sampling.clone();
     change(&mut sampling);
-    let command = DraftEdit::Sampling(sampling);
+    let command = DraftEdit::Sampling(Box::new(sampling));
     studio.window.state_mut().send(command);
     studio.run();
 }
@@ -45,7 +45,7 @@ fn rows_without_effect_are_not_shown() {
     });
     assert!(has_slider(&studio, "Cache branch"));
     change(&mut studio, |sampling| sampling.guidance = 1.0);
-    for label in ["Guide from", "Guide until", "Negative every"] {
+    for label in ["Guide from", "Guide until", "Ask negative"] {
         assert!(!has_slider(&studio, label), "{label}");
     }
 }

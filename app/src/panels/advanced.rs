@@ -105,6 +105,6 @@ fn body_ui(ui: &mut Ui, cx: &mut PanelCx<'_>) {
         ],
     );
     if sampling != cx.studio.draft.sampling {
-        cx.commands.send(DraftEdit::Sampling(sampling));
+        cx.commands.send(DraftEdit::Sampling(Box::new(sampling)));
     }
 }

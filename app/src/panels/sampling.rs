@@ -57,7 +57,7 @@ pub(super) fn sampling_ui(ui: &mut Ui, cx: &mut PanelCx<'_>) {
     if reset {
         cx.commands.send(Action::ModelDefaults);
     } else if sampling != studio.draft.sampling {
-        cx.commands.send(DraftEdit::Sampling(sampling));
+        cx.commands.send(DraftEdit::Sampling(Box::new(sampling)));
     }
 }
 

@@ -75,7 +75,7 @@ pub(super) fn vae_ui(ui: &mut Ui, cx: &mut PanelCx<'_>) {
             None if chosen == OWN => VaeChoice::Model,
             None => VaeChoice::Automatic,
         };
-        cx.commands.send(DraftEdit::Sampling(sampling));
+        cx.commands.send(DraftEdit::Sampling(Box::new(sampling)));
     }
 }
 

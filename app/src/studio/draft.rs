@@ -185,7 +185,7 @@ pub enum DraftEdit {
     /// Width and height in pixels.
     SizePx([u32; 2]),
     /// Steps, guidance, sampler and kin.
-    Sampling(Sampling),
+    Sampling(Box<Sampling>),
     /// Seed and lock.
     Seed(Seed),
     /// Pictures a click.
@@ -218,7 +218,7 @@ impl Draft {
             DraftEdit::SizePx(size_px) => {
                 self.size_px = clamp_size_px(size_px);
             }
-            DraftEdit::Sampling(sampling) => self.sampling = sampling,
+            DraftEdit::Sampling(sampling) => self.sampling = *sampling,
             DraftEdit::Seed(seed) => self.seed = seed,
             DraftEdit::Count(count) => self.count = count.clamp(1, MAX_COUNT),
             DraftEdit::Start(start) => self.start = start,
