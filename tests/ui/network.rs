@@ -45,7 +45,7 @@ fn rows_without_effect_are_not_shown() {
     });
     assert!(has_slider(&studio, "Cache branch"));
     change(&mut studio, |sampling| sampling.guidance = 1.0);
-    for label in ["Guide from", "Guide until", "Negative every"] {
+    for label in ["Guide from", "Guide until", "Ask negative"] {
         assert!(!has_slider(&studio, label), "{label}");
     }
 }

@@ -79,7 +79,13 @@ fn note_ui(ui: &mut Ui, cx: &PanelCx<'_>) {
                 ("count", cx.studio.draft.count.max(1).into()),
             ],
         );
-        [Some(ready), forecast_text(cx.studio)]
+        // What may not fit needs all of the line.
+        let tight = cx
+            .studio
+            .foretold
+            .known
+            .is_some_and(|known| known.exceeds_memory());
+        [Some(ready).filter(|_| !tight), forecast_text(cx.studio)]
             .into_iter()
             .flatten()
             .collect::<Vec<_>>()

@@ -74,19 +74,19 @@ fn engine_ui(ui: &mut Ui, settings: &mut Settings) {
         t("settings-engine"),
         |_| {},
         |ui| {
-            ui.label(theme::muted(ui, t("settings-previews")).size(12.5))
-                .on_hover_text(t("settings-previews-tip"));
-            widgets::segmented_ui(
-                ui,
-                t("settings-previews"),
-                &mut settings.previews,
-                &[
-                    (PreviewMode::Off, t("previews-off")),
-                    (PreviewMode::Linear, t("previews-linear")),
-                    (PreviewMode::Tiny, t("previews-tiny")),
-                ],
-            )
-            .on_hover_text(t("settings-previews-tip"));
+            widgets::field_ui(ui, t("settings-previews"), |ui, _| {
+                widgets::segmented_ui(
+                    ui,
+                    t("settings-previews"),
+                    &mut settings.previews,
+                    &[
+                        (PreviewMode::Off, t("previews-off")),
+                        (PreviewMode::Linear, t("previews-linear")),
+                        (PreviewMode::Tiny, t("previews-tiny")),
+                    ],
+                )
+                .on_hover_text(t("settings-previews-tip"))
+            });
             let mut automatic = settings.threads.is_none();
             widgets::switch_ui(ui, t("settings-threads-auto"), &mut automatic);
             if automatic {
