@@ -30,7 +30,11 @@ fn a_refiner_is_chosen_and_goes_with_the_job() {
     studio.run();
     studio.window.get_by_role_and_label(role, "Refiner").click();
     studio.run();
-    studio.window.get_by_label_contains("Large model").click();
+    let option = egui::Role::ListBoxOption;
+    studio
+        .window
+        .get_by_role_and_label(option, "Large model")
+        .click();
     studio.run();
     assert!(slider(&studio, "Refiner switch at"));
     studio.generate();
