@@ -353,7 +353,7 @@ fn settings_beyond_this_build_are_named_never_ignored() {
     let text = "text_encoder/config.json";
     let scheduler = "scheduler/scheduler_config.json";
     let cases: Vec<(&str, &str, Value)> = vec![
-        (unet, "addition_embed_type", json!("text_time")),
+        (unet, "addition_embed_type", json!("text_image")),
         (unet, "class_embed_type", json!("timestep")),
         (unet, "num_class_embeds", json!(10)),
         (unet, "resnet_time_scale_shift", json!("scale_shift")),
