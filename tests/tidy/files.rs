@@ -155,7 +155,7 @@ fn fixtures_stay_small() {
     let files = tree::files();
     let total: u64 = below(&files, "tests/fixtures").map(|file| file.bytes).sum();
     assert!(
-        total < 24_000_000,
+        total < 20_000_000,
         "the fixtures weigh {total} bytes together"
     );
     let large: Vec<String> = files
