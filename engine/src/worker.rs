@@ -48,7 +48,7 @@ struct Loaded {
     /// What it was brought to.
     add_ons: Vec<AddOnMade>,
     /// Words that it learned, with their files' hashes, and those that did not fit.
-    words: Option<(Vec<(String, String)>, Vec<String>)>,
+    words: Option<add_ons::Taught>,
     /// Decoding time per picture pixel, in seconds, once known.
     decode_secs_per_px: Option<f64>,
 }

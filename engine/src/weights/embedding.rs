@@ -117,8 +117,11 @@ fn sizes(entry: &Entry) -> [usize; 2] {
     }
 }
 
+/// The text encoder that vectors are for where their name says so, that name, and where they lie.
+type Piece = (Option<&'static str>, String, Entry);
+
 /// The tensors that are the word's vectors.
-fn pick(header: Header) -> Result<Vec<(Option<&'static str>, String, Entry)>, String> {
+fn pick(header: Header) -> Result<Vec<Piece>, String> {
     let is_named = |name: &str| NAMED.iter().any(|(known, _)| *known == name);
     let is_only = |name: &str| ONLY.iter().any(|known| name.starts_with(known));
     let entries = header.entries;

@@ -105,6 +105,9 @@ impl Worker {
     }
 }
 
+/// Words that a model was taught, each with its file's hash, and the names of those it cannot take.
+pub(super) type Taught = (Vec<(String, String)>, Vec<String>);
+
 /// What came of learning words.
 #[derive(Default)]
 struct Learned {
@@ -228,7 +231,7 @@ impl Shelf {
 
     /// Embeddings whose names may stand in the prompts; of one name the first.
     fn find_words(
-        &mut self,
+        &self,
         recipe: &Recipe,
         catalog: &Catalog,
         resolved: &mut Resolved,
