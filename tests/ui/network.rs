@@ -38,14 +38,14 @@ fn has_slider(studio: &TestStudio, label: &str) -> bool {
 #[test]
 fn rows_without_effect_are_not_shown() {
     let mut studio = advanced();
-    assert!(has_slider(&studio, "CLIP skip") && has_slider(&studio, "Guide from"));
+    assert!(has_slider(&studio, "CLIP skip") && has_slider(&studio, "Guided from"));
     assert!(!has_slider(&studio, "Cache branch"));
     change(&mut studio, |sampling| {
         sampling.network.reuse.deep_every = 3
     });
     assert!(has_slider(&studio, "Cache branch"));
     change(&mut studio, |sampling| sampling.guidance = 1.0);
-    for label in ["Guide from", "Guide until", "Ask negative"] {
+    for label in ["Guided from", "Guided until", "Negative every"] {
         assert!(!has_slider(&studio, label), "{label}");
     }
 }
