@@ -6,7 +6,9 @@
 //! newest [`event::Preview`]) as follows:
 //!
 //! - `intake`: blobs into [`library`], the job into the journal ([`queue`]), then into the line;
-//! - `worker`: takes it, loads the model once, runs it behind a panic fence, saves, then reports;
+//! - `worker`: takes it, loads the model once, brings it to the recipe's add-ons (each layer's weights
+//!   lie in a [`weights`] slot that is filled anew from the model's file), stands in another autoencoder
+//!   or a refiner, runs it behind a panic fence, saves, then reports;
 //! - [`pipeline`]: the one loop. Prompt ([`prompt`]) and start picture ([`raster`]) become latents;
 //!   a sampler ([`samplers`]) walks the levels of a schedule ([`schedules`]) with our own [`noise`];
 //!   the [`denoiser`] behind it is a network with [`guidance`]; each step gives a [`preview`];

@@ -27,7 +27,7 @@ impl Conv2d {
     }
 
     /// `out = epilogue(convolution of norm(input))`, to the bit what the norm into memory and
-    /// [`Self::apply`] give, but no more of the norm than a strip of about [`STRIP_BYTES`] lies in
+    /// [`Self::apply`] give, but no more of the norm than a strip of eight megabytes lies in
     /// memory at a time.
     ///
     /// # Panics
