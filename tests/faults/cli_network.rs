@@ -98,3 +98,61 @@ fn what_has_no_effect_or_is_not_there_is_refused() {
         &["--clip-skip: 9 is more than this model's text encoder has layers, 4"],
     );
 }
+
+#[test]
+fn a_dry_run_makes_nothing_and_says_what_it_would_take() {
+    let machine = Machine::new();
+    let out = machine.path("none.png");
+    let name = out.to_string_lossy().into_owned();
+    let prompt = [
+        "render",
+        "--prompt",
+        "a red apple, 3d",
+        "--steps",
+        "2",
+        "--size",
+        "64x64",
+    ];
+    let dry = [&prompt[..], &["--dry-run", "--out", name.as_str()]].concat();
+    let before = machine.run(&dry);
+    assert_eq!(before.code, 0, "{}", before.err);
+    for words in [
+        "one picture of 64 x 64 px, 2 steps",
+        "memory",
+        "not known until",
+    ] {
+        assert!(before.out.contains(words), "{}", before.out);
+    }
+    assert!(!out.exists());
+    // Once one was made here, the time is known.
+    machine.makes(&[&prompt[..], &["--out", name.as_str()]].concat());
+    let after = machine.run(&[&dry[..], &["--batch", "3"]].concat());
+    assert!(
+        after.out.contains("3 pictures") && after.out.contains("time    about"),
+        "{}",
+        after.out
+    );
+    let json = machine.run(&[&dry[..], &["--json"]].concat()).out;
+    let line: serde_json::Value = serde_json::from_str(json.trim()).expect("one line of JSON");
+    assert!(
+        line["forecast"]["memory_bytes"].as_u64() > Some(0),
+        "{json}"
+    );
+}
+
+#[test]
+fn vae_files_are_listed() {
+    let machine = Machine::new();
+    let models = machine.path("models");
+    let vae = models.join("VAE/mse.safetensors");
+    std::fs::create_dir_all(models.join("VAE")).expect("made");
+    let from = support::places::fixture("models/sd1");
+    support::places::copy_folder(&from, &models.join("sd1"));
+    std::fs::copy(from.join("vae/diffusion_pytorch_model.safetensors"), &vae).expect("copied");
+    let folder = models.to_string_lossy().into_owned();
+    let listed = machine.run(&["models", "--models", folder.as_str()]).out;
+    assert!(
+        listed.contains("mse: VAE for --vae, 4 latent channels"),
+        "{listed}"
+    );
+}

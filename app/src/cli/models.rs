@@ -1,6 +1,8 @@
 //! `pentimento models`: what can be run, add-ons to it, and what looks like a model but cannot.
 
 use pentimento_engine::catalog::ModelInfo;
+use pentimento_engine::catalog::decoders::{AutoencoderInfo, AutoencoderKind};
+use pentimento_engine::latent::LatentSpace;
 use pentimento_engine::recipe::AddOnKind;
 
 use super::add_ons;
@@ -59,6 +61,9 @@ fn run(args: &Args, context: &mut Context<'_>) -> Result<(), Failure> {
             writeln!(context.out, "{}", add_ons::line(add_on))?;
         }
     }
+    for file in &catalog.autoencoders {
+        writeln!(context.out, "{}", autoencoder(file))?;
+    }
     for problem in &catalog.problems {
         writeln!(context.out, "cannot use {}", problem.error)?;
     }
@@ -91,6 +96,26 @@ fn row(model: &ModelInfo) -> [String; 7] {
         size,
         hash.unwrap_or("…").to_owned(),
     ]
+}
+
+/// A line for an autoencoder in a file of its own.
+fn autoencoder(file: &AutoencoderInfo) -> String {
+    let kind = match (file.kind, file.space) {
+        (AutoencoderKind::Full, _) => "VAE for --vae",
+        (AutoencoderKind::Tiny, Some(LatentSpace::StableDiffusion)) => {
+            "tiny decoder of Stable Diffusion 1 and 2"
+        }
+        (AutoencoderKind::Tiny, Some(LatentSpace::StableDiffusionXl)) => {
+            "tiny decoder of Stable Diffusion XL"
+        }
+        (AutoencoderKind::Tiny, None) => "tiny decoder of no model that this version runs",
+    };
+    format!(
+        "{}: {kind}, {} latent channels, {}",
+        file.id,
+        file.latent_channels,
+        file.path.display()
+    )
 }
 
 /// Lines below the table: what it is, where it lies, what was inferred.
