@@ -5,12 +5,13 @@ use std::path::Path;
 use std::time::Duration;
 
 use pentimento_engine::catalog::decoders::AutoencoderKind;
-use pentimento_engine::client::EngineClient;
+use pentimento_engine::client::{Blob, EngineClient, Request};
 use pentimento_engine::error::EngineError;
 use pentimento_engine::event::Event;
 use pentimento_engine::hash::sha256_hex;
 use pentimento_engine::latent::LatentSpace;
-use pentimento_engine::recipe::{FinalDecoder, ModelRef, NetworkOptions, Recipe, VaeChoice};
+use pentimento_engine::raster::Picture;
+use pentimento_engine::recipe::{FinalDecoder, ModelRef, NetworkOptions, Recipe, Start, VaeChoice};
 use serde_json::Map;
 use support::layouts::{Layout, Stored, Written, safetensors};
 use support::places::fixture;
@@ -227,6 +228,67 @@ fn a_vae_of_other_latents_or_none_is_refused_in_words() {
     }
     // The worker lives.
     running.picture(recipe(MODEL));
+}
+
+/// A folder's files, and those of the folders in it.
+fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let path = entry.unwrap().path();
+        let target = to.join(path.file_name().unwrap());
+        if path.is_dir() {
+            copy(&path, &target);
+        } else {
+            std::fs::copy(&path, target).unwrap();
+        }
+    }
+}
+
+#[test]
+fn a_model_that_changes_pictures_sees_them_through_the_vae_file() {
+    let mut tensors = vae();
+    let last = tensors
+        .iter_mut()
+        .find(|tensor| tensor.name == "encoder.conv_out.bias")
+        .unwrap();
+    last.values.iter_mut().for_each(|value| *value += 2.0);
+    let root = TempDir::new().unwrap();
+    let model = root.path().join("edit");
+    copy(&fixture("models/sd1_edit"), &model);
+    let folder = root.path().join("whole");
+    Layout::read("first").write_folder(&folder, &|_, _, values| values.to_vec());
+    std::fs::remove_dir_all(model.join("vae")).unwrap();
+    std::fs::rename(folder.join("vae"), model.join("vae")).unwrap();
+    std::fs::remove_dir_all(folder).unwrap();
+    write(root.path(), "VAE/same.safetensors", &file_of(&vae()));
+    write(root.path(), "VAE/other.safetensors", &file_of(&tensors));
+    let running = Running::with(Options {
+        model_folders: vec![root.path().to_owned()],
+        ..Options::default()
+    });
+    let grey = Picture::new(64, 64, [120, 90, 60, 255].repeat(64 * 64)).unwrap();
+    let blob = Blob::from_picture(&grey).unwrap();
+    let made = |vae: VaeChoice| {
+        let recipe = Recipe {
+            start: Some(Start {
+                picture: blob.sha256.clone(),
+                strength: 1.0,
+                inpaint: None,
+            }),
+            model: recipe("edit").model,
+            ..with_vae(vae)
+        };
+        let blobs = vec![blob.clone()];
+        let request = Request {
+            blobs,
+            ..request(recipe)
+        };
+        running.pictures(request).unwrap().remove(0)
+    };
+    let own = made(VaeChoice::Model);
+    assert!(made(file("same")) == own);
+    // Its decoder is the same, and at full strength the model's view alone tells of the picture.
+    assert!(made(file("other")) != own);
 }
 
 /// A model whose latents are those of Stable Diffusion, eight pixels each.
