@@ -189,8 +189,8 @@ impl Worker {
                 .collect();
             EngineError::ModelNotFound { wanted, known }
         })?;
-        let note = stand_ins::settle(&mut recipe, &found, &self.shared.catalog())?;
-        warnings.extend(note);
+        let notes = stand_ins::settle(&mut recipe, &found, &self.shared.catalog())?;
+        warnings.extend(notes);
         let start = self.read_start(&mut recipe, waiting, &mut warnings)?;
         let events = Arc::clone(&self.shared);
         let count = waiting.request.count;

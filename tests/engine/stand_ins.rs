@@ -439,3 +439,90 @@ fn what_the_model_is_taken_to_predict_is_recorded() {
     };
     assert!(noted(with(before)), "the file beside it came later");
 }
+
+/// The tiny models, with tiny decoders of those names.
+fn with_decoders(names: &[&str]) -> (Running, TempDir) {
+    let bytes = std::fs::read(fixture("tiny_decoder/taesd_decoder.safetensors")).unwrap();
+    let root = TempDir::new().unwrap();
+    for name in names {
+        write(root.path(), &format!("{name}.safetensors"), &bytes);
+    }
+    let running = Running::with(Options {
+        model_folders: vec![fixture("models"), root.path().to_owned()],
+        ..Options::default()
+    });
+    running.wait_for_model("xl");
+    (running, root)
+}
+
+#[test]
+fn a_tiny_decoder_of_other_latents_gives_way_to_one_that_fits() {
+    let wanted = || {
+        let file = Some(ModelRef {
+            id: "taesd_decoder".to_owned(),
+            ..ModelRef::default()
+        });
+        let network = NetworkOptions {
+            decoder: FinalDecoder::Tiny { file },
+            ..NetworkOptions::default()
+        };
+        Recipe {
+            network,
+            ..recipe("xl")
+        }
+    };
+    let made = |names: &[&str]| {
+        let (running, _root) = with_decoders(names);
+        let record = running.records(request(wanted())).unwrap().remove(0);
+        let noted = &record.outcome.warnings;
+        assert!(
+            noted
+                .iter()
+                .any(|note| note.contains("“taesd_decoder” is for other latents")),
+            "{noted:?}"
+        );
+        record.recipe.network.decoder
+    };
+    match made(&["taesd_decoder", "taesdxl_decoder"]) {
+        FinalDecoder::Tiny { file: Some(used) } => assert_eq!(used.id, "taesdxl_decoder"),
+        other => panic!("{other:?}"),
+    }
+    assert_eq!(made(&["taesd_decoder"]), FinalDecoder::Full);
+}
+
+#[test]
+fn a_vae_that_by_its_name_is_for_other_latents_is_noted() {
+    let root = tree(|root| {
+        write(root, "VAE/sdxl_vae.safetensors", &file_of(&vae()));
+        write(root, "VAE/vae-ft-mse.safetensors", &file_of(&vae()));
+    });
+    let running = run(&root);
+    let noted = |id: &str| {
+        let records = running.records(request(with_vae(file(id)))).unwrap();
+        let warnings = &records[0].outcome.warnings;
+        warnings
+            .iter()
+            .any(|note| note.contains("is by its name one for Stable Diffusion XL"))
+    };
+    assert!(noted("sdxl_vae"));
+    assert!(!noted("vae-ft-mse"));
+}
+
+#[test]
+fn the_hash_is_that_of_the_file_that_was_used() {
+    let root = tree(|root| write(root, "VAE/one.safetensors", &file_of(&vae())));
+    let running = run(&root);
+    let hashed = || running.engine.catalog().autoencoders[0].sha256.is_some();
+    while !hashed() {
+        let _other = running.engine.wait_event(Duration::from_millis(20));
+    }
+    let other = file_of(&brighter());
+    write(root.path(), "VAE/one.safetensors", &other);
+    let records = running.records(request(with_vae(file("one")))).unwrap();
+    match &records[0].recipe.network.vae {
+        VaeChoice::File(used) => {
+            assert_eq!(used.sha256.as_deref(), Some(sha256_hex(&other).as_str()));
+        }
+        other => panic!("{other:?}"),
+    }
+}
