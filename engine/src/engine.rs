@@ -433,6 +433,8 @@ impl EngineClient for Engine {
     fn forecast(&self, recipe: &Recipe, count: u32) -> Option<Forecast> {
         let catalog = self.shared.catalog();
         let model = catalog.find(&recipe.model.id)?;
+        let refiner = recipe.refiner.as_ref();
+        let refiner = refiner.and_then(|refiner| catalog.find(&refiner.model.id));
         let machine = Machine {
             device: format!("{} {}", self.device, self.kernels),
             threads: self.shared.tuning().threads,
@@ -441,7 +443,7 @@ impl EngineClient for Engine {
         Some(
             self.shared
                 .history()
-                .forecast(recipe, count, model, &machine),
+                .forecast(recipe, count, model, refiner, &machine),
         )
     }
 

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::catalog::ModelInfo;
 use crate::library::files::write_replacing;
-use crate::recipe::{InpaintArea, Precision, Recipe};
+use crate::recipe::{InpaintArea, Precision, Recipe, Refiner};
 
 /// What a job will take, roughly. Nothing is refused by it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -117,21 +117,22 @@ impl History {
         }
     }
 
-    /// What a job will take.
+    /// What a job will take, with a model and one that takes over from it.
     pub(crate) fn forecast(
         &self,
         recipe: &Recipe,
         count: u32,
         model: &ModelInfo,
+        refiner: Option<&ModelInfo>,
         machine: &Machine,
     ) -> Forecast {
         let known = is_usual(recipe)
             .then(|| self.known.get(&key(recipe, model, machine)))
             .flatten();
-        let one = known.map(|seen| seen.secs_per_unit * work(recipe) + seen.rest_secs);
+        let one = known.map(|seen| seen.secs_per_unit * work(recipe, model.edits) + seen.rest_secs);
         let peak = known.map(|seen| seen.peak_bytes).filter(|peak| *peak > 0);
         Forecast {
-            memory_bytes: peak.unwrap_or_else(|| estimate_bytes(recipe, model, machine)),
+            memory_bytes: peak.unwrap_or_else(|| estimate_bytes(recipe, model, refiner, machine)),
             measured: peak.is_some(),
             available_bytes: memory_for_program(),
             secs: one.map(|secs| secs * f64::from(count)),
@@ -153,14 +154,19 @@ fn is_usual(recipe: &Recipe) -> bool {
 fn key(recipe: &Recipe, model: &ModelInfo, machine: &Machine) -> String {
     let precision = resolved(recipe.precision, machine);
     let threads = machine.threads.unwrap_or_default();
+    let refiner = recipe.refiner.as_ref().map(|refiner| {
+        let Refiner { model, switch_at } = refiner;
+        format!(" {} from {switch_at:.2}", model.id)
+    });
     format!(
-        "{} {} {precision:?} {}x{} {} {threads} {}",
+        "{} {} {precision:?} {}x{} {} {threads} {}{}",
         model.id,
         model.size_bytes,
         recipe.width_px,
         recipe.height_px,
         machine.device,
         u8::from(recipe.network.decoder.is_full()),
+        refiner.unwrap_or_default(),
     )
 }
 
@@ -182,23 +188,28 @@ const TWICE: &[&str] = &[
     "dpm_2_ancestral",
     "dpmpp_2s_ancestral",
     "dpmpp_sde",
+    "restart",
 ];
 
-/// The work of sampling, in network calls with one prompt.
-pub(crate) fn work(recipe: &Recipe) -> f64 {
+/// The work of sampling, in network calls with one prompt. A model that `edits` is asked a third time in
+/// guided steps, without its picture; where it is not guided by that, it is not guided at all.
+pub(crate) fn work(recipe: &Recipe, edits: bool) -> f64 {
     let strength = recipe.start.as_ref().map_or(1.0, |start| start.strength);
     let steps = ((f64::from(recipe.steps) * strength) as usize).max(1);
     let network = &recipe.network;
     let every = |every: u32, done: usize| done.is_multiple_of(every.max(1) as usize);
+    let image_guidance = recipe.image_guidance.unwrap_or(Recipe::IMAGE_GUIDANCE);
+    let is_guided = recipe.guidance > 1.0 && (!edits || image_guidance >= 1.0);
     let of_step = |done: usize| {
-        let guided = recipe.guidance > 1.0 && network.guidance_interval.holds(done, steps);
+        let guided = is_guided && network.guidance_interval.holds(done, steps);
         let asks = guided && every(network.reuse.negative_every, done);
         let share = if every(network.reuse.deep_every, done) {
             1.0
         } else {
             SHALLOW
         };
-        share * if asks { 2.0 } else { 1.0 }
+        let blind = if edits && guided { 1.0 } else { 0.0 };
+        share * if asks { 2.0 } else { 1.0 } + blind
     };
     let calls = if TWICE.contains(&recipe.sampler.as_str()) {
         2.0
@@ -215,12 +226,29 @@ const ACTIVATION_BYTES: f64 = 4800.0;
 const PROGRAM_BYTES: f64 = 150e6;
 
 /// Weights in the precision of the run, and activations by the picture's area.
-fn estimate_bytes(recipe: &Recipe, model: &ModelInfo, machine: &Machine) -> u64 {
+fn estimate_bytes(
+    recipe: &Recipe,
+    model: &ModelInfo,
+    refiner: Option<&ModelInfo>,
+    machine: &Machine,
+) -> u64 {
     let bytes_now = match resolved(recipe.precision, machine) {
         Precision::Bf16 => 2.0,
         Precision::F32 | Precision::Auto => 4.0,
     };
-    let stored = match model.storage.precision.as_str() {
+    // A model that takes over lies in memory beside the first, even where it is the same.
+    let models = [Some(model), refiner].into_iter().flatten();
+    let weights: f64 = models
+        .map(|model| model.size_bytes as f64 / stored_bytes(model) * bytes_now)
+        .sum();
+    let area = f64::from(recipe.width_px) * f64::from(recipe.height_px);
+    let activations = area * ACTIVATION_BYTES * bytes_now / 4.0;
+    (weights + activations + PROGRAM_BYTES) as u64
+}
+
+/// Bytes that most of a model's numbers take in its files.
+fn stored_bytes(model: &ModelInfo) -> f64 {
+    match model.storage.precision.as_str() {
         "f32" => 4.0,
         "f16" | "bf16" => 2.0,
         "f8_e4m3" | "f8_e5m2" | "q8_0" => 1.0,
@@ -228,11 +256,7 @@ fn estimate_bytes(recipe: &Recipe, model: &ModelInfo, machine: &Machine) -> u64 
         "q5_0" | "q5_1" | "q5_k" => 0.7,
         "q4_0" | "q4_1" | "q4_k" => 0.57,
         _ => 2.0,
-    };
-    let weights = model.size_bytes as f64 / stored * bytes_now;
-    let area = f64::from(recipe.width_px) * f64::from(recipe.height_px);
-    let activations = area * ACTIVATION_BYTES * bytes_now / 4.0;
-    (weights + activations + PROGRAM_BYTES) as u64
+    }
 }
 
 /// What the machine has free, and what the program has of it already.
@@ -267,7 +291,7 @@ fn kib_in(file: &str, name: &str) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::recipe::{GuidanceInterval, Reuse, sample_record};
+    use crate::recipe::{GuidanceInterval, ModelRef, Reuse, sample_record};
 
     fn plain() -> Recipe {
         let mut recipe = sample_record().recipe;
@@ -289,14 +313,20 @@ mod tests {
     #[test]
     fn work_is_counted_in_network_calls() {
         let recipe = plain();
-        assert_eq!(work(&recipe), 20.0);
+        assert_eq!(work(&recipe, false), 20.0);
         let with = |change: fn(&mut Recipe)| {
             let mut recipe = plain();
             change(&mut recipe);
-            work(&recipe)
+            work(&recipe, false)
         };
         assert_eq!(with(|r| r.guidance = 1.0), 10.0);
         assert_eq!(with(|r| r.sampler = "heun".to_owned()), 40.0);
+        assert_eq!(with(|r| r.sampler = "restart".to_owned()), 40.0);
+        // Shown a picture: with it and the prompt, with it alone, with neither.
+        let mut shown = plain();
+        assert_eq!(work(&shown, true), 30.0);
+        shown.image_guidance = Some(0.5);
+        assert_eq!(work(&shown, true), 10.0);
         let half = |r: &mut Recipe| {
             r.network.guidance_interval = GuidanceInterval {
                 from: 0.0,
@@ -321,7 +351,7 @@ mod tests {
         let machine = Machine::default();
         let (recipe, model) = (plain(), model());
         let mut history = History::open(folder.path());
-        let before = history.forecast(&recipe, 1, &model, &machine);
+        let before = history.forecast(&recipe, 1, &model, None, &machine);
         assert_eq!((before.secs, before.measured), (None, false));
         let seen = Observed {
             secs_per_unit: 0.5,
@@ -331,17 +361,36 @@ mod tests {
         };
         history.learn(&recipe, &model, &machine, seen);
         let history = History::open(folder.path());
-        let after = history.forecast(&recipe, 2, &model, &machine);
+        let after = history.forecast(&recipe, 2, &model, None, &machine);
         assert_eq!((after.secs, after.load_secs), (Some(24.0), Some(3.0)));
         assert_eq!((after.memory_bytes, after.measured), (7_000, true));
         let mut larger = recipe.clone();
         larger.width_px *= 2;
-        assert_eq!(history.forecast(&larger, 1, &model, &machine).secs, None);
+        assert_eq!(
+            history.forecast(&larger, 1, &model, None, &machine).secs,
+            None
+        );
+        let mut refined = recipe.clone();
+        refined.refiner = Some(Refiner {
+            model: ModelRef::default(),
+            switch_at: 0.8,
+        });
+        let slow = Observed {
+            secs_per_unit: 5.0,
+            ..seen
+        };
+        let mut history = history;
+        history.learn(&refined, &model, &machine, slow);
+        let plainly = history.forecast(&recipe, 2, &model, None, &machine);
+        assert_eq!(plainly.secs, after.secs, "another kind of run");
         let other = Machine {
             threads: Some(7),
             ..Machine::default()
         };
-        assert_eq!(history.forecast(&recipe, 1, &model, &other).secs, None);
+        assert_eq!(
+            history.forecast(&recipe, 1, &model, None, &other).secs,
+            None
+        );
     }
 
     #[test]
@@ -349,12 +398,14 @@ mod tests {
         let machine = Machine::default();
         let (mut recipe, model) = (plain(), model());
         recipe.precision = Precision::Bf16;
-        let bf16 = estimate_bytes(&recipe, &model, &machine);
+        let bf16 = estimate_bytes(&recipe, &model, None, &machine);
         assert!((2_100_000_000..2_300_000_000).contains(&bf16), "{bf16}");
         recipe.precision = Precision::F32;
-        let f32 = estimate_bytes(&recipe, &model, &machine);
+        let f32 = estimate_bytes(&recipe, &model, None, &machine);
         assert!(f32 > 4_000_000_000, "{f32}");
+        let refined = estimate_bytes(&recipe, &model, Some(&model), &machine);
+        assert_eq!(refined, f32 + 4_000_000_000);
         (recipe.width_px, recipe.height_px) = (2048, 2048);
-        assert!(estimate_bytes(&recipe, &model, &machine) > f32 + 10_000_000_000);
+        assert!(estimate_bytes(&recipe, &model, None, &machine) > f32 + 10_000_000_000);
     }
 }

@@ -88,7 +88,7 @@ impl Latents {
 }
 
 /// Latent spaces that autoencoders of different makers share: what one of them encodes, any other of
-/// the same space decodes. Neither shapes nor names in a file tell them apart.
+/// the same space decodes. Neither shapes nor names in a file tell them apart; the file's own name may.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum LatentSpace {
@@ -107,6 +107,26 @@ impl LatentSpace {
             4 if is(0.18215) => Some(Self::StableDiffusion),
             4 if is(0.13025) => Some(Self::StableDiffusionXl),
             _ => None,
+        }
+    }
+
+    /// The space of a full autoencoder with that many latent channels, where its name says it as those of
+    /// the well-known ones do: `sdxl_vae`, `vae-ft-mse-840000-ema-pruned`, `kl-f8-anime2`.
+    pub fn of_vae(channels: usize, name: &str) -> Option<Self> {
+        const USUAL: &[&str] = &["vae-ft-", "kl-f8", "sd15", "sd1.5", "sd-v1", "v1-5"];
+        let name = name.to_lowercase();
+        match channels {
+            4 if name.contains("xl") => Some(Self::StableDiffusionXl),
+            4 if USUAL.iter().any(|word| name.contains(word)) => Some(Self::StableDiffusion),
+            _ => None,
+        }
+    }
+
+    /// For people.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::StableDiffusion => "Stable Diffusion 1 and 2",
+            Self::StableDiffusionXl => "Stable Diffusion XL",
         }
     }
 

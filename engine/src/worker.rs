@@ -36,7 +36,7 @@ use crate::queue::line::{Next, Waiting};
 use crate::raster::{Mask, Picture, decode_picture, mask_from_picture};
 use crate::recipe::{AddOnMade, Outcome, Precision, Recipe, Record};
 use add_ons::Shelf;
-use hashing::HashInBackground;
+use hashing::Checks;
 use listener::JobListener;
 use stand_ins::StandIns;
 
@@ -189,8 +189,8 @@ impl Worker {
                 .collect();
             EngineError::ModelNotFound { wanted, known }
         })?;
-        let note = stand_ins::settle(&mut recipe, &found, &self.shared.catalog())?;
-        warnings.extend(note);
+        let notes = stand_ins::settle(&mut recipe, &found, &self.shared.catalog())?;
+        warnings.extend(notes);
         let start = self.read_start(&mut recipe, waiting, &mut warnings)?;
         let events = Arc::clone(&self.shared);
         let count = waiting.request.count;
@@ -210,11 +210,9 @@ impl Worker {
             self.load(&found, recipe.precision, cancel)?;
         }
         warnings.extend(self.follow_stand_ins(&mut recipe, cancel)?);
-        self.load_refiner(&mut recipe, job, cancel)?;
+        let refiner = self.load_refiner(&recipe, job, cancel)?;
         let load_secs = began.elapsed().as_secs_f64();
-        let pinned = recipe.model.sha256.take();
-        let hash = HashInBackground::start(&found, cancel);
-        let mut hash = Some(hash);
+        let mut checks = Some(Checks::start(&recipe, &found, refiner.as_ref(), cancel));
         for picture in 0..count {
             cancel.check()?;
             let mut recipe = recipe.clone();
@@ -231,17 +229,12 @@ impl Worker {
             let (rendered, mut cut) =
                 self.render(&recipe, job, [picture, count], &start, cancel)?;
             cut.splice(0..0, notes);
-            if let Some(hash) = hash.take() {
-                let sha256 = hash.finish(&self.shared)?;
-                if pinned.as_ref().is_some_and(|pinned| *pinned != sha256) {
-                    warnings
-                        .push("the model's files differ from those the recipe names".to_owned());
-                }
-                self.remember_hash(sha256);
+            if let Some(checks) = checks.take() {
+                warnings.extend(self.finish_checks(checks)?);
             }
             let fresh_load = if picture == 0 { load_secs } else { 0.0 };
             self.learn(&recipe, &rendered, began.elapsed(), fresh_load);
-            recipe.model.sha256 = self.hash();
+            self.write_hashes(&mut recipe);
             let outcome = Outcome {
                 elapsed_secs: began.elapsed().as_secs_f64(),
                 load_secs: fresh_load,
@@ -271,18 +264,6 @@ impl Worker {
             finished_unix_ms: now.as_millis() as u64,
             unmasked_pixels_verified: rendered.unmasked_pixels_verified,
             ..Outcome::default()
-        }
-    }
-
-    fn hash(&self) -> Option<String> {
-        self.loaded
-            .as_ref()
-            .and_then(|loaded| loaded.found.info.sha256.clone())
-    }
-
-    fn remember_hash(&mut self, sha256: String) {
-        if let Some(loaded) = &mut self.loaded {
-            loaded.found.info.sha256 = Some(sha256);
         }
     }
 
@@ -388,9 +369,11 @@ impl Worker {
             )?),
             _ => None,
         };
-        let mut warnings = loaded.model.warnings().to_vec();
-        let fields = ["prompt", "negative prompt"].into_iter();
-        warnings.extend(fields.zip(prompts.cut()).filter_map(cut_warning));
+        let mut warnings = notes_on(loaded.model.as_ref(), &prompts, "the model");
+        if let Some(relief) = &relief {
+            let notes = notes_on(relief.model, relief.prompts, "the refiner");
+            warnings.extend(notes);
+        }
         let area = f64::from(recipe.width_px) * f64::from(recipe.height_px);
         let over_area = |secs: f64| Duration::from_secs_f64(secs * area);
         let decode_cost = loaded.decode_secs_per_px.map(over_area);
@@ -555,11 +538,16 @@ impl Loaded {
     }
 }
 
-fn cut_warning((field, cut): (&str, Option<(usize, usize)>)) -> Option<String> {
-    let (used, limit) = cut?;
-    Some(format!(
-        "the {field} has {used} tokens, of which the model read the first {limit}"
-    ))
+/// What the user should know of a model and of how far it read the prompts.
+fn notes_on(model: &dyn Model, prompts: &Prompts, who: &str) -> Vec<String> {
+    let fields = ["prompt", "negative prompt"].into_iter().zip(prompts.cut());
+    let cut = fields.filter_map(|(field, cut)| {
+        let (used, limit) = cut?;
+        Some(format!(
+            "the {field} has {used} tokens, of which {who} read the first {limit}"
+        ))
+    });
+    model.warnings().iter().cloned().chain(cut).collect()
 }
 
 fn stage_name(stage: Stage) -> &'static str {

@@ -1,9 +1,11 @@
 //! A second model that takes over at low noise.
 
+use pentimento_engine::client::EngineClient;
 use pentimento_engine::error::EngineError;
 use pentimento_engine::raster::Picture;
-use pentimento_engine::recipe::{ModelRef, Recipe, Refiner};
-use support::running::{Running, recipe, request};
+use pentimento_engine::recipe::{ModelRef, Recipe, Record, Refiner};
+use support::layouts::Layout;
+use support::running::{Options, Running, recipe, request};
 
 fn with_refiner(model: &str, refiner: &str, switch_at: f64) -> Recipe {
     Recipe {
@@ -41,16 +43,68 @@ fn the_switch_decides_whose_picture_it_is() {
 }
 
 #[test]
+fn the_refiners_files_are_told_and_checked_as_the_models() {
+    let running = Running::start();
+    let mut wanted = with_refiner("xl", "xl_refiner", 0.5);
+    wanted.prompt = "a red apple ".repeat(60);
+    let hash = |recipe: &Recipe| recipe.refiner.clone().unwrap().model.sha256;
+    let first = running.records(request(wanted.clone())).unwrap().remove(0);
+    let told = hash(&first.recipe).expect("its files were read");
+    assert_eq!(told.len(), 64);
+    let noted = |record: &Record, words: &str| {
+        let warnings = &record.outcome.warnings;
+        warnings.iter().any(|note| note.contains(words))
+    };
+    assert!(!noted(&first, "files differ"), "{:?}", first.outcome);
+    wanted.refiner.as_mut().unwrap().model.sha256 = Some("0".repeat(64));
+    let second = running.records(request(wanted)).unwrap().remove(0);
+    assert!(noted(&second, "the refiner's files differ"));
+    assert_eq!(hash(&second.recipe), Some(told));
+}
+
+#[test]
+fn deep_features_are_those_that_the_refiner_has_too() {
+    let root = tempfile::TempDir::new().unwrap();
+    for name in ["first", "second"] {
+        let folder = root.path().join(name);
+        Layout::read(name).write_folder(&folder, &|_, _, values| values.to_vec());
+    }
+    let running = Running::with(Options {
+        model_folders: vec![root.path().to_owned()],
+        ..Options::default()
+    });
+    running.wait_for_model("first");
+    // The second has six skip connections, the first four.
+    let mut wanted = with_refiner("second", "first", 0.5);
+    wanted.network.reuse.deep_every = 2;
+    wanted.network.reuse.deep_branch = 5;
+    match running.pictures(request(wanted)) {
+        Err(EngineError::InvalidRequest { field, why }) => {
+            assert_eq!(field, "network.reuse.deep_branch");
+            assert!(why.contains("the refiner"), "{why}");
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
 fn a_refiner_of_another_kind_is_refused_by_name() {
     let running = Running::start();
     for (model, refiner, word) in [
         ("xl", "mixed", "another kind"),
+        ("xl", "sd1", "another kind"),
         ("xl", "xl_inpainting", "inpainting"),
+        ("xl", "xl_edit", "changing pictures"),
     ] {
-        let outcome = running.pictures(request(with_refiner(model, refiner, 0.5)));
+        running.wait_for_model(model);
+        running.wait_for_model(refiner);
+        // Before anything is loaded.
+        let outcome = running
+            .engine
+            .submit(request(with_refiner(model, refiner, 0.5)));
         match outcome {
             Err(EngineError::InvalidRequest { field, why }) => {
-                assert_eq!(field, "refiner");
+                assert_eq!(field, "refiner.model");
                 assert!(why.contains(word), "{why}");
             }
             other => panic!("{model}, {refiner}: {other:?}"),

@@ -5,12 +5,13 @@ use std::path::Path;
 use std::time::Duration;
 
 use pentimento_engine::catalog::decoders::AutoencoderKind;
-use pentimento_engine::client::EngineClient;
+use pentimento_engine::client::{Blob, EngineClient, Request};
 use pentimento_engine::error::EngineError;
 use pentimento_engine::event::Event;
 use pentimento_engine::hash::sha256_hex;
 use pentimento_engine::latent::LatentSpace;
-use pentimento_engine::recipe::{FinalDecoder, ModelRef, NetworkOptions, Recipe, VaeChoice};
+use pentimento_engine::raster::Picture;
+use pentimento_engine::recipe::{FinalDecoder, ModelRef, NetworkOptions, Recipe, Start, VaeChoice};
 use serde_json::Map;
 use support::layouts::{Layout, Stored, Written, safetensors};
 use support::places::fixture;
@@ -229,6 +230,67 @@ fn a_vae_of_other_latents_or_none_is_refused_in_words() {
     running.picture(recipe(MODEL));
 }
 
+/// A folder's files, and those of the folders in it.
+fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let path = entry.unwrap().path();
+        let target = to.join(path.file_name().unwrap());
+        if path.is_dir() {
+            copy(&path, &target);
+        } else {
+            std::fs::copy(&path, target).unwrap();
+        }
+    }
+}
+
+#[test]
+fn a_model_that_changes_pictures_sees_them_through_the_vae_file() {
+    let mut tensors = vae();
+    let last = tensors
+        .iter_mut()
+        .find(|tensor| tensor.name == "encoder.conv_out.bias")
+        .unwrap();
+    last.values.iter_mut().for_each(|value| *value += 2.0);
+    let root = TempDir::new().unwrap();
+    let model = root.path().join("edit");
+    copy(&fixture("models/sd1_edit"), &model);
+    let folder = root.path().join("whole");
+    Layout::read("first").write_folder(&folder, &|_, _, values| values.to_vec());
+    std::fs::remove_dir_all(model.join("vae")).unwrap();
+    std::fs::rename(folder.join("vae"), model.join("vae")).unwrap();
+    std::fs::remove_dir_all(folder).unwrap();
+    write(root.path(), "VAE/same.safetensors", &file_of(&vae()));
+    write(root.path(), "VAE/other.safetensors", &file_of(&tensors));
+    let running = Running::with(Options {
+        model_folders: vec![root.path().to_owned()],
+        ..Options::default()
+    });
+    let grey = Picture::new(64, 64, [120, 90, 60, 255].repeat(64 * 64)).unwrap();
+    let blob = Blob::from_picture(&grey).unwrap();
+    let made = |vae: VaeChoice| {
+        let recipe = Recipe {
+            start: Some(Start {
+                picture: blob.sha256.clone(),
+                strength: 1.0,
+                inpaint: None,
+            }),
+            model: recipe("edit").model,
+            ..with_vae(vae)
+        };
+        let blobs = vec![blob.clone()];
+        let request = Request {
+            blobs,
+            ..request(recipe)
+        };
+        running.pictures(request).unwrap().remove(0)
+    };
+    let own = made(VaeChoice::Model);
+    assert!(made(file("same")) == own);
+    // Its decoder is the same, and at full strength the model's view alone tells of the picture.
+    assert!(made(file("other")) != own);
+}
+
 /// A model whose latents are those of Stable Diffusion, eight pixels each.
 const USUAL: &str = "sd1";
 
@@ -376,4 +438,91 @@ fn what_the_model_is_taken_to_predict_is_recorded() {
         ..NetworkOptions::default()
     };
     assert!(noted(with(before)), "the file beside it came later");
+}
+
+/// The tiny models, with tiny decoders of those names.
+fn with_decoders(names: &[&str]) -> (Running, TempDir) {
+    let bytes = std::fs::read(fixture("tiny_decoder/taesd_decoder.safetensors")).unwrap();
+    let root = TempDir::new().unwrap();
+    for name in names {
+        write(root.path(), &format!("{name}.safetensors"), &bytes);
+    }
+    let running = Running::with(Options {
+        model_folders: vec![fixture("models"), root.path().to_owned()],
+        ..Options::default()
+    });
+    running.wait_for_model("xl");
+    (running, root)
+}
+
+#[test]
+fn a_tiny_decoder_of_other_latents_gives_way_to_one_that_fits() {
+    let wanted = || {
+        let file = Some(ModelRef {
+            id: "taesd_decoder".to_owned(),
+            ..ModelRef::default()
+        });
+        let network = NetworkOptions {
+            decoder: FinalDecoder::Tiny { file },
+            ..NetworkOptions::default()
+        };
+        Recipe {
+            network,
+            ..recipe("xl")
+        }
+    };
+    let made = |names: &[&str]| {
+        let (running, _root) = with_decoders(names);
+        let record = running.records(request(wanted())).unwrap().remove(0);
+        let noted = &record.outcome.warnings;
+        assert!(
+            noted
+                .iter()
+                .any(|note| note.contains("“taesd_decoder” is for other latents")),
+            "{noted:?}"
+        );
+        record.recipe.network.decoder
+    };
+    match made(&["taesd_decoder", "taesdxl_decoder"]) {
+        FinalDecoder::Tiny { file: Some(used) } => assert_eq!(used.id, "taesdxl_decoder"),
+        other => panic!("{other:?}"),
+    }
+    assert_eq!(made(&["taesd_decoder"]), FinalDecoder::Full);
+}
+
+#[test]
+fn a_vae_that_by_its_name_is_for_other_latents_is_noted() {
+    let root = tree(|root| {
+        write(root, "VAE/sdxl_vae.safetensors", &file_of(&vae()));
+        write(root, "VAE/vae-ft-mse.safetensors", &file_of(&vae()));
+    });
+    let running = run(&root);
+    let noted = |id: &str| {
+        let records = running.records(request(with_vae(file(id)))).unwrap();
+        let warnings = &records[0].outcome.warnings;
+        warnings
+            .iter()
+            .any(|note| note.contains("is by its name one for Stable Diffusion XL"))
+    };
+    assert!(noted("sdxl_vae"));
+    assert!(!noted("vae-ft-mse"));
+}
+
+#[test]
+fn the_hash_is_that_of_the_file_that_was_used() {
+    let root = tree(|root| write(root, "VAE/one.safetensors", &file_of(&vae())));
+    let running = run(&root);
+    let hashed = || running.engine.catalog().autoencoders[0].sha256.is_some();
+    while !hashed() {
+        let _other = running.engine.wait_event(Duration::from_millis(20));
+    }
+    let other = file_of(&brighter());
+    write(root.path(), "VAE/one.safetensors", &other);
+    let records = running.records(request(with_vae(file("one")))).unwrap();
+    match &records[0].recipe.network.vae {
+        VaeChoice::File(used) => {
+            assert_eq!(used.sha256.as_deref(), Some(sha256_hex(&other).as_str()));
+        }
+        other => panic!("{other:?}"),
+    }
 }

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use pentimento_engine::recipe::{GuidanceInterval, Reuse, VaeChoice, read_record_file};
+use pentimento_engine::recipe::{GuidanceInterval, ModelRef, Reuse, VaeChoice, read_record_file};
 
 use crate::machine::{Machine, quick};
 
@@ -155,4 +155,39 @@ fn vae_files_are_listed() {
         listed.contains("mse: VAE for --vae, 4 latent channels"),
         "{listed}"
     );
+}
+
+#[test]
+fn another_model_than_the_recipes_takes_nothing_that_was_settled_for_that_one() {
+    let machine = Machine::new();
+    let made = machine.text("made.png");
+    machine.makes(&quick(&["--out", made.as_str()]));
+    let found = read_record_file(Path::new(&made))
+        .expect("readable")
+        .expect("a recipe");
+    let mut recipe = found.record.recipe;
+    recipe.model.id = "former".to_owned();
+    recipe.model.sha256 = Some("0".repeat(64));
+    recipe.network.prediction = Some("sample".to_owned());
+    recipe.network.vae = VaeChoice::File(ModelRef {
+        id: "theirs".to_owned(),
+        ..ModelRef::default()
+    });
+    let json = serde_json::to_vec(&recipe).expect("JSON");
+    let file = machine.file("recipe.json", &json);
+    let again = machine.text("again.png");
+    let id = pentimento::starter::embedded_models()[0].id;
+    let options = ["render", "--recipe", file.as_str(), "--model", id];
+    let ran = machine.run(&[&options[..], &["--out", again.as_str()]].concat());
+    assert_eq!(ran.code, 0, "{ran:?}");
+    let note = "the VAE “theirs” belongs to the recipe's model";
+    assert!(ran.err.contains(note), "{}", ran.err);
+    assert!(!ran.err.contains("predicted sample"), "{}", ran.err);
+    let found = read_record_file(Path::new(&again))
+        .expect("readable")
+        .expect("a recipe");
+    let warnings = found.record.outcome.warnings;
+    let predicted = warnings.iter().any(|note| note.contains("predicted"));
+    assert!(!predicted, "{warnings:?}");
+    assert_eq!(found.record.recipe.network.vae, VaeChoice::Model);
 }

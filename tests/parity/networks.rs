@@ -271,7 +271,39 @@ fn half_precision_of_the_tensor_path_is_near() {
         let model = load(name, &compute);
         text_and_unet_within(2e-2, name, model.as_ref(), &fixture);
         autoencoder_within(2e-2, name, model.as_ref(), &fixture);
+        let reference = weighted_beside_plain(load(name, &Compute::twin()).as_ref(), &fixture);
+        let ours = weighted_beside_plain(model.as_ref(), &fixture);
+        expect_near(&format!("{name}: weighted"), &ours, &reference, 2e-2);
     }
+}
+
+/// What the network makes of a prompt with weights and one without, asked together: weighting computes in f32.
+fn weighted_beside_plain(model: &dyn Model, fixture: &Fixture) -> Vec<f32> {
+    let cancel = CancelToken::default();
+    let texts = [
+        ("a (red:1.3) apple, 3d", Role::Prompt),
+        ("", Role::Negative),
+    ];
+    let conditions = texts.map(|(text, role)| {
+        let reading = Reading::default().of(role);
+        model.encode_prompt(text, reading, &cancel).unwrap()
+    });
+    let latents = Latents::new(act(&fixture.f32("unet.0.x")).to_tensor().unwrap());
+    let input = NetworkInput {
+        latents: &latents,
+        extra: None,
+        timestep: f64::from(fixture.f32("unet.0.t").values[0]),
+        size_px: SIZE_PX,
+        conditions: &conditions.iter().collect::<Vec<_>>(),
+        guidance: fixture
+            .has("guidance")
+            .then(|| f64::from(fixture.f32("guidance").values[0])),
+        deep: None,
+    };
+    let both = model.predict(&input, &cancel).unwrap();
+    both.iter()
+        .flat_map(|one| one.to_values().unwrap())
+        .collect()
 }
 
 /// Decoders of tiny autoencoders alone, in the layouts that people keep them in.

@@ -87,6 +87,7 @@ fn with_files() -> Catalog {
             factor: 8,
             space: Some(LatentSpace::StableDiffusion),
             size_bytes: 1,
+            changed: 0,
             sha256: None,
         });
     }

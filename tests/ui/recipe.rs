@@ -9,7 +9,9 @@ use pentimento_engine::client::Blob;
 use pentimento_engine::event::Event;
 use pentimento_engine::library::{Library, save_to_file};
 use pentimento_engine::raster::{Mask, load_picture};
-use pentimento_engine::recipe::{Inpaint, InpaintArea, MaskedContent, Recipe, Start};
+use pentimento_engine::recipe::{
+    Inpaint, InpaintArea, MaskedContent, ModelRef, Recipe, Refiner, Start,
+};
 use support::fake_engine::{gradient, record};
 
 use crate::harness::{TestStudio, recipe, save_pictures};
@@ -199,6 +201,40 @@ fn a_recipe_whose_model_is_missing_says_so() {
     studio
         .window
         .get_by_label("There is no model to paint with");
+}
+
+#[test]
+fn a_recipes_refiner_that_is_missing_or_another_is_told() {
+    let mut studio = TestStudio::new();
+    let refined = |id: &str| {
+        let mut wanted = recipe("a door", 5);
+        wanted.refiner = Some(Refiner {
+            model: ModelRef {
+                id: id.to_owned(),
+                sha256: Some("cd".repeat(32)),
+                short_hash: None,
+            },
+            switch_at: 0.8,
+        });
+        DraftEdit::Recall(Box::new(wanted))
+    };
+    let recalled = refined("elsewhere");
+    studio.window.state_mut().send(recalled);
+    studio.run();
+    studio
+        .window
+        .get_by_label("The model “elsewhere” is not here");
+    let recalled = refined("large");
+    studio.window.state_mut().send(recalled);
+    studio.run();
+    studio
+        .window
+        .get_by_label("The model “Large model” is not the one this picture was made with");
+    // The engine compares again when it has read the files.
+    studio.generate();
+    let sent = studio.engine.script().submitted[0].recipe.clone();
+    let hash = sent.refiner.expect("a refiner").model.sha256;
+    assert_eq!(hash, Some("cd".repeat(32)));
 }
 
 #[test]

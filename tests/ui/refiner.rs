@@ -5,6 +5,7 @@ use std::sync::Arc;
 use egui_kittest::kittest::Queryable as _;
 use pentimento::studio::draft::DraftEdit;
 use pentimento_engine::event::Event;
+use pentimento_engine::latent::LatentSpace;
 use pentimento_engine::recipe::{ModelRef, Refiner};
 
 use support::fake_engine::catalog;
@@ -77,4 +78,54 @@ fn image_guidance_is_there_for_models_that_change_pictures() {
     studio.generate();
     let second = studio.engine.script().submitted[1].recipe.clone();
     assert_eq!(second.image_guidance, Some(1.5));
+}
+
+#[test]
+fn a_refiner_of_another_family_is_not_on_offer_and_goes_with_the_model() {
+    let mut studio = TestStudio::new();
+    let mut catalog = catalog();
+    let mut other = catalog.models[1].clone();
+    (other.id, other.name) = ("xl".to_owned(), "Other family".to_owned());
+    other.storage.latents.space = Some(LatentSpace::StableDiffusionXl);
+    catalog.models.push(other);
+    studio.engine.script().catalog = Arc::new(catalog);
+    studio.engine.say(Event::CatalogChanged);
+    let refiner = Refiner {
+        model: ModelRef {
+            id: "large".to_owned(),
+            ..ModelRef::default()
+        },
+        switch_at: 0.5,
+    };
+    let state = studio.window.state_mut();
+    state.send(DraftEdit::Refiner(Some(refiner.clone())));
+    studio.run();
+    studio.window.get_by_label("Advanced").click();
+    studio.run();
+    let role = egui::Role::ComboBox;
+    let choice = |studio: &mut TestStudio| {
+        let refiner = studio.window.get_by_role_and_label(role, "Refiner");
+        refiner.scroll_to_me();
+        studio.run();
+        studio.window.get_by_role_and_label(role, "Refiner").click();
+        studio.run();
+    };
+    choice(&mut studio);
+    let option = egui::Role::ListBoxOption;
+    let offered = |studio: &TestStudio, name: &str| {
+        let window = &studio.window;
+        window.query_by_role_and_label(option, name).is_some()
+    };
+    assert!(offered(&studio, "Large model"));
+    assert!(!offered(&studio, "Other family"));
+
+    let state = studio.window.state_mut();
+    state.send(DraftEdit::Model("starter".to_owned()));
+    studio.run();
+    let kept = |studio: &TestStudio| studio.window.state().studio().draft.refiner.clone();
+    assert_eq!(kept(&studio), Some(refiner));
+    let state = studio.window.state_mut();
+    state.send(DraftEdit::Model("xl".to_owned()));
+    studio.run();
+    assert_eq!(kept(&studio), None);
 }

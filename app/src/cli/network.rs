@@ -98,6 +98,11 @@ impl Network {
         }
     }
 
+    /// Whether a VAE was chosen.
+    pub(super) fn chooses_vae(&self) -> bool {
+        self.vae.is_some()
+    }
+
     /// Whether the catalogue already holds what is named.
     pub(super) fn knows_its_decoders(&self, catalog: &Catalog) -> bool {
         let vae = match &self.vae {

@@ -57,10 +57,19 @@ impl RefinerOptions {
         let old = recipe.refiner.take();
         let old_switch = old.as_ref().map(|refiner| refiner.switch_at);
         let model = match (self.named(), old) {
-            (Some(name), _) => Some(named(catalog, name)?),
-            (None, Some(refiner)) if self.model.is_none() => {
-                Some(of_recipe(catalog, &refiner.model, notes)?)
+            (Some(name), _) => {
+                let model = named(catalog, name)?;
+                Some(ModelRef {
+                    id: model.id.clone(),
+                    sha256: model.sha256.clone(),
+                    ..ModelRef::default()
+                })
             }
+            // Its hash stays: whether these are the files that it means is seen when they are read.
+            (None, Some(refiner)) if self.model.is_none() => Some(ModelRef {
+                id: of_recipe(catalog, &refiner.model, notes)?.id.clone(),
+                ..refiner.model
+            }),
             (None, _) => None,
         };
         let Some(model) = model else {
@@ -70,11 +79,7 @@ impl RefinerOptions {
             };
         };
         recipe.refiner = Some(Refiner {
-            model: ModelRef {
-                id: model.id.clone(),
-                sha256: model.sha256.clone(),
-                ..ModelRef::default()
-            },
+            model,
             switch_at: self
                 .switch_at
                 .or(old_switch)

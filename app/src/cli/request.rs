@@ -207,6 +207,10 @@ impl Draft {
             None => from_defaults(model),
         };
         recipe.adopt_revisions();
+        if self.changes_model(model, catalog) {
+            let open = !self.overrides.network.chooses_vae();
+            notes.extend(recipe.leave_former_model(open));
+        }
         if recipe.model.id != model.id {
             recipe.model = ModelRef {
                 id: model.id.clone(),
@@ -228,6 +232,15 @@ impl Draft {
         };
         request.validate(catalog)?;
         Ok((request, notes))
+    }
+
+    /// Whether the model was chosen and is another than the recipe's file means.
+    fn changes_model(&self, model: &ModelInfo, catalog: &Catalog) -> bool {
+        let Some(loaded) = self.recipe.as_ref().filter(|_| self.model.is_some()) else {
+            return false;
+        };
+        let meant = catalog.meant(&loaded.record.recipe.model);
+        meant.is_none_or(|(meant, _)| meant.id != model.id)
     }
 
     /// Start picture and mask into the recipe, their files into `blobs`.

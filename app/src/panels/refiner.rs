@@ -1,6 +1,7 @@
 //! The model that takes over for the last details, and when.
 
 use egui::Ui;
+use pentimento_engine::catalog::ModelInfo;
 use pentimento_engine::recipe::{ModelRef, Refiner};
 
 use super::PanelCx;
@@ -17,16 +18,23 @@ pub(super) fn refiner_ui(ui: &mut Ui, cx: &mut PanelCx<'_>) {
         label: t("refiner-none"),
         hint: "",
     };
-    let models = studio.catalog.models.iter().map(|model| ChoiceItem {
+    let before = refiner
+        .as_ref()
+        .map(|refiner| refiner.model.id.clone())
+        .unwrap_or_default();
+    let first = studio.model();
+    let fits = |model: &&ModelInfo| {
+        let fits = first.is_none_or(|first| model.check_refines(first).is_ok());
+        fits || model.id == before
+    };
+    let models = studio.catalog.models.iter().filter(fits);
+    let models = models.map(|model| ChoiceItem {
         id: &model.id,
         label: &model.name,
         hint: &model.storage.variant,
     });
     let items: Vec<ChoiceItem<'_>> = [none].into_iter().chain(models).collect();
-    let mut chosen = refiner
-        .as_ref()
-        .map(|refiner| refiner.model.id.clone())
-        .unwrap_or_default();
+    let mut chosen = before.clone();
     let response = widgets::field_ui(ui, t("refiner"), |ui, _| {
         widgets::choice_ui(ui, t("refiner"), &mut chosen, &items).on_hover_text(t("refiner-tip"))
     });

@@ -21,13 +21,13 @@ const FILE: &str = "file ";
 pub(super) fn vae_ui(ui: &mut Ui, cx: &mut PanelCx<'_>) {
     let studio = cx.studio;
     let vae = &studio.draft.sampling.network.vae;
-    let channels = studio.model().map(|model| model.storage.latents.channels);
+    let model = studio.model();
     let files: Vec<&str> = studio
         .catalog
         .autoencoders
         .iter()
         .filter(|file| file.kind == AutoencoderKind::Full)
-        .filter(|file| Some(file.latent_channels as usize) == channels)
+        .filter(|file| model.is_some_and(|model| file.fits(model)))
         .map(|file| file.id.as_str())
         .collect();
     let missing = match vae {

@@ -289,12 +289,18 @@ impl Draft {
         catalog.models.iter().find(|model| model.id == self.model)
     }
 
-    /// Steps, guidance, sampler, schedule and size as the chosen model wants them.
+    /// Steps, guidance, sampler, schedule and size as the chosen model wants them, without a refiner
+    /// that cannot take over from it.
     pub fn take_defaults(&mut self, catalog: &Catalog) {
         let Some(model) = self.model_info(catalog) else {
             return;
         };
         let (defaults, native_px) = (model.defaults.clone(), model.native_px);
+        let refines = |refiner: &Refiner| {
+            let found = catalog.find(&refiner.model.id);
+            found.is_none_or(|found| found.check_refines(model).is_ok())
+        };
+        self.refiner = self.refiner.take().filter(refines);
         self.sampling.steps = defaults.steps;
         self.sampling.guidance = defaults.guidance;
         self.sampling.guidance_rescale = 0.0;
@@ -370,12 +376,15 @@ impl Draft {
         }
     }
 
-    /// The refiner with its files' hash, where the catalogue knows it.
+    /// The refiner with its files' hash: a recalled recipe's, so that the engine says when the files
+    /// are others, else the catalogue's where it knows it.
     fn refiner_of(&self, catalog: &Catalog) -> Option<Refiner> {
         let mut refiner = self.refiner.clone()?;
-        refiner.model.sha256 = catalog
-            .find(&refiner.model.id)
-            .and_then(|model| model.sha256.clone());
+        let known = catalog.find(&refiner.model.id);
+        let pinned = &mut refiner.model.sha256;
+        if pinned.is_none() {
+            *pinned = known.and_then(|model| model.sha256.clone());
+        }
         Some(refiner)
     }
 

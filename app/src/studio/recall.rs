@@ -5,7 +5,7 @@
 use std::path::PathBuf;
 
 use pentimento_engine::catalog::matching::MatchedBy;
-use pentimento_engine::recipe::{FoundRecord, Recipe};
+use pentimento_engine::recipe::{FoundRecord, ModelRef, Recipe};
 
 use super::draft::{DraftEdit, StartMode};
 use super::edit::{Canvas, EditKind};
@@ -53,27 +53,16 @@ impl Studio {
     /// Every control as a recipe has it. Another model is loaded meanwhile; one that is missing is
     /// named.
     pub(super) fn take_over(&mut self, mut recipe: Recipe) -> Vec<Effect> {
-        if let Some((meant, by)) = self.catalog.meant(&recipe.model) {
-            if by == MatchedBy::Name && meant.differs_from(&recipe.model) {
-                self.notices.warning(
-                    t_args(
-                        "notice-recall-other-files",
-                        [("model", meant.name.clone().into())],
-                    ),
-                    t("notice-recall-other-files-hint"),
-                );
-            }
-            recipe.model.id.clone_from(&meant.id);
-        }
+        self.take_meant(&mut recipe.model);
         let missing = recipe.leave_missing_decoders(&self.catalog);
         if !missing.is_empty() {
             self.notices
                 .warning(t("notice-recall-note"), missing.join("\n"));
         }
         if let Some(refiner) = &mut recipe.refiner
-            && let Some((meant, _)) = self.catalog.meant(&refiner.model)
+            && !self.take_meant(&mut refiner.model)
         {
-            refiner.model.id.clone_from(&meant.id);
+            self.note_missing(&refiner.model.id);
         }
         let (former, wanted) = (self.draft.model.clone(), recipe.model.id.clone());
         self.draft
@@ -81,10 +70,7 @@ impl Studio {
         self.overlay = None;
         self.settings.open.controls = true;
         if self.model().is_none() {
-            self.notices.warning(
-                t_args("notice-recall-no-model", [("model", wanted.clone().into())]),
-                t("notice-recall-no-model-hint"),
-            );
+            self.note_missing(&wanted);
             return Vec::new();
         }
         let other = wanted != former;
@@ -92,6 +78,35 @@ impl Studio {
             .then_some(Effect::WarmUp(wanted))
             .into_iter()
             .collect()
+    }
+
+    /// The id here of a model that a recipe names; says so when its files are others. Returns whether
+    /// there is one.
+    fn take_meant(&mut self, wanted: &mut ModelRef) -> bool {
+        let Some((meant, by)) = self.catalog.meant(wanted) else {
+            return false;
+        };
+        if by == MatchedBy::Name && meant.differs_from(wanted) {
+            self.notices.warning(
+                t_args(
+                    "notice-recall-other-files",
+                    [("model", meant.name.clone().into())],
+                ),
+                t("notice-recall-other-files-hint"),
+            );
+        }
+        wanted.id.clone_from(&meant.id);
+        true
+    }
+
+    fn note_missing(&mut self, model: &str) {
+        self.notices.warning(
+            t_args(
+                "notice-recall-no-model",
+                [("model", model.to_owned().into())],
+            ),
+            t("notice-recall-no-model-hint"),
+        );
     }
 
     /// Opens a picture with the record that was found in it.

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::Catalog;
-use super::scan::unique;
+use super::scan::{facts_of, unique};
+use super::{Catalog, ModelInfo};
 use crate::error::{EngineError, Result};
 use crate::latent::LatentSpace;
 use crate::recipe::ModelRef;
@@ -28,12 +28,30 @@ pub struct AutoencoderInfo {
     pub latent_channels: u32,
     /// Picture pixels per latent pixel.
     pub factor: u32,
-    /// Of tiny ones: the latent space they were made for, told by their name.
+    /// The latent space it was made for, where its name tells.
     pub space: Option<LatentSpace>,
     /// Length of the file in bytes.
     pub size_bytes: u64,
+    /// Its time of change when it was found, in nanoseconds since 1970; 0: unknown.
+    #[serde(default)]
+    pub changed: u128,
     /// SHA-256 of the file, once it has been computed in the background.
     pub sha256: Option<String>,
+}
+
+impl AutoencoderInfo {
+    /// Whether its latents may be a model's: of the same shape, and not known to be of another space.
+    pub fn fits(&self, model: &ModelInfo) -> bool {
+        self.latent_channels as usize == model.storage.latents.channels
+            && self.factor == model.multiple_px
+            && !self.is_foreign(model)
+    }
+
+    /// Whether its name says that it was made for other latents than a model's.
+    pub fn is_foreign(&self, model: &ModelInfo) -> bool {
+        let spaces = self.space.zip(model.storage.latents.space);
+        spaces.is_some_and(|(own, wanted)| own != wanted)
+    }
 }
 
 /// What an autoencoder is.
@@ -80,8 +98,13 @@ pub(super) fn look_at(path: &Path) -> Result<Option<Part>> {
         kind,
         latent_channels: u32::try_from(channels).unwrap_or(u32::MAX),
         factor,
-        space: LatentSpace::of_tiny(channels, &name).filter(|_| tiny),
+        space: if tiny {
+            LatentSpace::of_tiny(channels, &name)
+        } else {
+            LatentSpace::of_vae(channels, &name)
+        },
         size_bytes,
+        changed: facts_of(path).map_or(0, |(_, changed)| changed),
         sha256: None,
     }))))
 }
@@ -226,6 +249,7 @@ mod tests {
             factor: 8,
             space: LatentSpace::of_tiny(4, &name).filter(|_| kind == AutoencoderKind::Tiny),
             size_bytes: 0,
+            changed: 0,
             sha256: sha256.map(str::to_owned),
             path,
         }
@@ -286,6 +310,18 @@ mod tests {
         assert_eq!(of("/models/dream.ckpt").as_deref(), Some(beside));
         assert_eq!(of("/else/dream.ckpt").as_deref(), Some("/vae/Dream.vae.pt"));
         assert_eq!(of("/models/dreamer.safetensors"), None);
+    }
+
+    #[test]
+    fn names_of_well_known_vaes_tell_their_latents() {
+        let of = |name| LatentSpace::of_vae(4, name);
+        let usual = Some(LatentSpace::StableDiffusion);
+        assert_eq!(of("vae-ft-mse-840000-ema-pruned"), usual);
+        assert_eq!(of("sd-vae-ft-ema"), usual);
+        assert_eq!(of("kl-f8-anime2"), usual);
+        assert_eq!(of("sdxl_vae"), Some(LatentSpace::StableDiffusionXl));
+        assert_eq!(of("orangemix.vae"), None);
+        assert_eq!(LatentSpace::of_vae(16, "sdxl_vae"), None);
     }
 
     #[test]

@@ -97,6 +97,32 @@ impl ModelInfo {
     }
 }
 
+impl ModelInfo {
+    /// Why this model cannot take over from `first` at low noise, as far as the catalogue knows.
+    ///
+    /// # Errors
+    /// The reason, for people.
+    pub fn check_refines(&self, first: &Self) -> Result<(), &'static str> {
+        let latents = |model: &Self| {
+            let LatentFacts {
+                channels, space, ..
+            } = model.storage.latents;
+            (channels, space, model.multiple_px)
+        };
+        if latents(self) != latents(first) {
+            return Err(
+                "its latents are of another kind than the model's: choose one of the same family",
+            );
+        }
+        if self.inpainting || self.edits {
+            return Err(
+                "a model for inpainting or for changing pictures cannot refine: choose another",
+            );
+        }
+        Ok(())
+    }
+}
+
 /// [`Storage::format`] of a folder in the diffusers layout.
 pub const FOLDER_FORMAT: &str = "diffusers";
 

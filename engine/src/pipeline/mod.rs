@@ -164,8 +164,8 @@ fn noise_source(
     }
 }
 
-/// Whether the model has what the recipe wants to use again.
-fn check_reuse(recipe: &Recipe, model: &dyn Model) -> Result<()> {
+/// Whether a model, called `who`, has what the recipe wants to use again.
+fn check_reuse(recipe: &Recipe, model: &dyn Model, who: &str) -> Result<()> {
     let reuse = recipe.network.reuse;
     let branches = model.deep_branches();
     if reuse.deep_every <= 1 || (reuse.deep_branch as usize) < branches {
@@ -173,10 +173,10 @@ fn check_reuse(recipe: &Recipe, model: &dyn Model) -> Result<()> {
     }
     let why = match branches.checked_sub(1) {
         Some(most) => format!(
-            "{} is outside of 0 to {most}, which this model has",
+            "{} is outside of 0 to {most}, which {who} has",
             reuse.deep_branch
         ),
-        None => "this model has no deep features to keep".to_owned(),
+        None => format!("{who} has no deep features to keep"),
     };
     Err(EngineError::invalid("network.reuse.deep_branch", why))
 }
@@ -193,7 +193,10 @@ pub fn render(
     let facts = inputs.model.facts();
     let trajectory = plan(recipe, &facts.noise)?;
     let sampler = samplers::find(&recipe.sampler)?;
-    check_reuse(recipe, inputs.model)?;
+    check_reuse(recipe, inputs.model, "this model")?;
+    if let Some(refiner) = inputs.refiner {
+        check_reuse(recipe, refiner.model, "the refiner")?;
+    }
     let mut noise = noise_source(recipe, sampler, &trajectory);
 
     if inputs.start.is_some() {

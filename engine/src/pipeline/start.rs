@@ -215,7 +215,7 @@ fn shown(picture: &Picture, inputs: &Inputs<'_>) -> Result<Option<Tensor>> {
         return Ok(None);
     }
     let tensor = Act::from_tensor(tensor_from_picture(picture, facts.factor, inputs.device)?);
-    let moments = inputs.model.autoencoder().encode(&tensor, inputs.cancel)?;
+    let moments = inputs.autoencoder.encode(&tensor, inputs.cancel)?;
     Ok(Some(moments.mean))
 }
 

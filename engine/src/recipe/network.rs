@@ -108,6 +108,24 @@ impl NetworkOptions {
 }
 
 impl super::Recipe {
+    /// Lets go of what was settled for the model that the recipe was made with, now that another draws,
+    /// and says so: what it predicts, and, with `vae`, the file in the place of its autoencoder.
+    pub fn leave_former_model(&mut self, vae: bool) -> Option<String> {
+        let network = &mut self.network;
+        network.prediction = None;
+        let VaeChoice::File(former) = &network.vae else {
+            return None;
+        };
+        let note = vae.then(|| {
+            format!(
+                "the VAE “{}” belongs to the recipe's model: the chosen model's is taken",
+                former.id
+            )
+        })?;
+        network.vae = VaeChoice::Automatic;
+        Some(note)
+    }
+
     /// Takes the model's own where the VAE or the tiny decoder that the recipe names is not here, and
     /// says so: a recipe from elsewhere can be made then, if not to the pixel.
     pub fn leave_missing_decoders(&mut self, catalog: &Catalog) -> Vec<String> {

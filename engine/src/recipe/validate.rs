@@ -117,7 +117,7 @@ impl Recipe {
             problems.start(start, self.steps);
         }
         if let Some(refiner) = &self.refiner {
-            problems.refiner(refiner, catalog);
+            problems.refiner(refiner, &self.model.id, catalog);
         }
         problems.0
     }
@@ -259,12 +259,16 @@ impl Problems {
         self.range("network.clip_skip", options.clip_skip, &CLIP_SKIP);
     }
 
-    fn refiner(&mut self, refiner: &Refiner, catalog: &Catalog) {
+    fn refiner(&mut self, refiner: &Refiner, model: &str, catalog: &Catalog) {
         self.range("refiner.switch_at", refiner.switch_at, &SWITCH_AT);
         let wanted = &refiner.model.id;
-        if catalog.find(wanted).is_none() {
+        let Some(found) = catalog.find(wanted) else {
             let known: Vec<&str> = catalog.models.iter().map(|m| m.id.as_str()).collect();
             let why = format!("no model called “{wanted}” (known: {})", known.join(", "));
+            return self.add("refiner.model", why);
+        };
+        let first = catalog.find(model);
+        if let Some(why) = first.and_then(|first| found.check_refines(first).err()) {
             self.add("refiner.model", why);
         }
     }

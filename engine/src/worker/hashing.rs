@@ -1,20 +1,22 @@
-//! The model's hash, computed while its first picture is made.
+//! The hashes of the models, computed while their first picture is made, checked against the recipe's
+//! and written into it.
 
-use super::panic_message;
+use super::{Worker, panic_message};
 use crate::cancel::CancelToken;
 use crate::catalog::hash::hash_model;
 use crate::catalog::scan::Found;
 use crate::engine::Shared;
 use crate::error::{EngineError, Result};
+use crate::recipe::{ModelRef, Recipe};
 
 /// Hashes the model while its first picture is made, unless the hash is known.
-pub(super) enum HashInBackground {
+enum HashInBackground {
     Known(String),
     Running(std::thread::JoinHandle<Result<String>>, String),
 }
 
 impl HashInBackground {
-    pub(super) fn start(found: &Found, cancel: &CancelToken) -> Self {
+    fn start(found: &Found, cancel: &CancelToken) -> Self {
         if let Some(sha256) = &found.info.sha256 {
             return Self::Known(sha256.clone());
         }
@@ -33,7 +35,7 @@ impl HashInBackground {
         }
     }
 
-    pub(super) fn finish(self, shared: &Shared) -> Result<String> {
+    fn finish(self, shared: &Shared) -> Result<String> {
         match self {
             Self::Known(sha256) => Ok(sha256),
             Self::Running(thread, id) => {
@@ -47,6 +49,76 @@ impl HashInBackground {
                 shared.set_hash(&id, &sha256);
                 Ok(sha256)
             }
+        }
+    }
+}
+
+/// The models of a job, on their way to being told.
+pub(super) struct Checks {
+    model: Check,
+    refiner: Option<Check>,
+}
+
+/// One of them, and the hash that the recipe names.
+struct Check {
+    pinned: Option<String>,
+    hash: HashInBackground,
+}
+
+impl Checks {
+    /// Begins to hash what has no hash yet.
+    pub(super) fn start(
+        recipe: &Recipe,
+        model: &Found,
+        refiner: Option<&Found>,
+        cancel: &CancelToken,
+    ) -> Self {
+        let check = |wanted: &ModelRef, found| Check {
+            pinned: wanted.sha256.clone(),
+            hash: HashInBackground::start(found, cancel),
+        };
+        let refines = recipe.refiner.as_ref().zip(refiner);
+        Self {
+            model: check(&recipe.model, model),
+            refiner: refines.map(|(wanted, found)| check(&wanted.model, found)),
+        }
+    }
+}
+
+impl Check {
+    /// The hash, and a note when it is another than the recipe's.
+    fn finish(self, shared: &Shared, whose: &str) -> Result<(String, Option<String>)> {
+        let sha256 = self.hash.finish(shared)?;
+        let differs = self.pinned.is_some_and(|pinned| pinned != sha256);
+        let note = format!("the {whose}'s files differ from those the recipe names");
+        Ok((sha256, differs.then_some(note)))
+    }
+}
+
+impl Worker {
+    /// Waits for the hashes and keeps them with the models. Returns what the user should know.
+    pub(super) fn finish_checks(&mut self, checks: Checks) -> Result<Vec<String>> {
+        let (sha256, note) = checks.model.finish(&self.shared, "model")?;
+        let mut notes = Vec::from_iter(note);
+        if let Some(loaded) = &mut self.loaded {
+            loaded.found.info.sha256 = Some(sha256);
+        }
+        if let Some(check) = checks.refiner {
+            let (sha256, note) = check.finish(&self.shared, "refiner")?;
+            notes.extend(note);
+            if let Some(refiner) = &mut self.refiner {
+                refiner.found.info.sha256 = Some(sha256);
+            }
+        }
+        Ok(notes)
+    }
+
+    /// Writes into a recipe which files made its picture.
+    pub(super) fn write_hashes(&self, recipe: &mut Recipe) {
+        let of = |loaded: &Option<super::Loaded>| loaded.as_ref()?.found.info.sha256.clone();
+        recipe.model.sha256 = of(&self.loaded);
+        if let Some(refiner) = &mut recipe.refiner {
+            refiner.model.sha256 = of(&self.refiner);
         }
     }
 }

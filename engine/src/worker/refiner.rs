@@ -2,21 +2,23 @@
 
 use super::{Loaded, Worker, is_loaded};
 use crate::cancel::CancelToken;
+use crate::catalog::scan::Found;
 use crate::error::{EngineError, Result};
 use crate::event::{JobId, Stage};
 use crate::recipe::Recipe;
 
 impl Worker {
-    /// Loads the model that takes over, or lets go of one that no longer does.
+    /// Loads the model that takes over, or lets go of one that no longer does. Returns what the
+    /// catalogue says of it.
     pub(super) fn load_refiner(
         &mut self,
-        recipe: &mut Recipe,
+        recipe: &Recipe,
         job: JobId,
         cancel: &CancelToken,
-    ) -> Result<()> {
-        let Some(refiner) = &mut recipe.refiner else {
+    ) -> Result<Option<Found>> {
+        let Some(refiner) = &recipe.refiner else {
             self.refiner = None;
-            return Ok(());
+            return Ok(None);
         };
         let wanted = &refiner.model.id;
         let found = self.shared.found(wanted).ok_or_else(|| {
@@ -29,9 +31,6 @@ impl Worker {
             let loaded = Loaded::load(&found, recipe.precision, &self.backend, cancel)?;
             self.refiner = Some(loaded);
         }
-        if let Some(sha256) = found.info.sha256 {
-            refiner.model.sha256 = Some(sha256);
-        }
-        Ok(())
+        Ok(Some(found))
     }
 }

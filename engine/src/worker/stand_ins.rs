@@ -37,12 +37,8 @@ struct Held {
 ///
 /// # Errors
 /// `InvalidRequest` when what it names is not there.
-pub(super) fn settle(
-    recipe: &mut Recipe,
-    found: &Found,
-    catalog: &Catalog,
-) -> Result<Option<String>> {
-    let note = pin_prediction(recipe, found);
+pub(super) fn settle(recipe: &mut Recipe, found: &Found, catalog: &Catalog) -> Result<Vec<String>> {
+    let mut notes = Vec::from_iter(pin_prediction(recipe, found));
     let network = &mut recipe.network;
     if network.vae == VaeChoice::Automatic {
         let model = found.info.path.as_deref();
@@ -50,28 +46,62 @@ pub(super) fn settle(
         network.vae = beside.map_or(VaeChoice::Model, |vae| VaeChoice::File(named(vae)));
     }
     if let VaeChoice::File(wanted) = &mut network.vae {
-        wanted.id = catalog.vae(wanted)?.id.clone();
-    }
-    let latents = found.info.storage.latents;
-    if let FinalDecoder::Tiny { file } = &mut network.decoder {
-        if latents.tiny && network.vae == VaeChoice::Model {
-            // The model's own decoder is one.
-            network.decoder = FinalDecoder::Full;
-            return Ok(note);
+        let vae = catalog.vae(wanted)?;
+        wanted.id = vae.id.clone();
+        if let Some(space) = vae.space.filter(|_| vae.is_foreign(&found.info)) {
+            notes.push(format!(
+                "the VAE “{}” is by its name one for {}, whose latents are others than this model's: \
+                 colours and details will be wrong",
+                vae.id,
+                space.label()
+            ));
         }
-        let wanted = file.take();
-        let known = match &wanted {
-            Some(wanted) => catalog.autoencoder(wanted),
-            None => latents.space.and_then(|space| catalog.tiny_decoder(space)),
+    }
+    let own_is_tiny = found.info.storage.latents.tiny && network.vae == VaeChoice::Model;
+    if let FinalDecoder::Tiny { file } = &mut network.decoder {
+        // Where the model's own decoder is one, it needs no other.
+        network.decoder = match own_is_tiny {
+            true => FinalDecoder::Full,
+            false => tiny_for(file.take(), found, catalog, &mut notes)?,
         };
-        let tiny = known.filter(|one| one.kind == AutoencoderKind::Tiny);
-        let tiny = tiny.ok_or_else(|| EngineError::invalid("network.decoder", NO_TINY))?;
-        *file = Some(ModelRef {
+    }
+    Ok(notes)
+}
+
+/// The tiny decoder that is wanted, or the one for the model's latents; where that one was made for
+/// other latents, the fitting one or none.
+fn tiny_for(
+    wanted: Option<ModelRef>,
+    found: &Found,
+    catalog: &Catalog,
+    notes: &mut Vec<String>,
+) -> Result<FinalDecoder> {
+    let space = found.info.storage.latents.space;
+    let usual = space.and_then(|space| catalog.tiny_decoder(space));
+    let known = match &wanted {
+        Some(wanted) => catalog.autoencoder(wanted),
+        None => usual,
+    };
+    let tiny = known.filter(|one| one.kind == AutoencoderKind::Tiny);
+    let tiny = tiny.ok_or_else(|| EngineError::invalid("network.decoder", NO_TINY))?;
+    if tiny.fits(&found.info) {
+        let file = ModelRef {
             sha256: wanted.and_then(|wanted| wanted.sha256),
             ..named(tiny)
-        });
+        };
+        return Ok(FinalDecoder::Tiny { file: Some(file) });
     }
-    Ok(note)
+    let other = usual.filter(|one| one.fits(&found.info));
+    let instead = other.map_or("the full decoder", |other| &other.id);
+    notes.push(format!(
+        "the tiny decoder “{}” is for other latents than this model's: {instead} is taken",
+        tiny.id
+    ));
+    Ok(
+        other.map_or(FinalDecoder::Full, |other| FinalDecoder::Tiny {
+            file: Some(named(other)),
+        }),
+    )
 }
 
 /// Writes into a recipe what the model is taken to predict; says so when it was otherwise before.
@@ -223,9 +253,11 @@ fn hold(slot: &mut Option<Held>, file: &AutoencoderInfo, around: &Around<'_>) ->
         scaling_factor: around.model.autoencoder().scaling_factor(),
     };
     let autoencoder = (around.family.stand_in)(&wanted, around.compute, around.cancel)?;
+    // The catalogue's hash may be that of a file that was overwritten since.
+    let unchanged = stamp == Some((file.size_bytes, file.changed));
     let sha256 = match &file.sha256 {
-        Some(known) => known.clone(),
-        None => hash_file(&file.path, around.cancel)?,
+        Some(known) if unchanged => known.clone(),
+        _ => hash_file(&file.path, around.cancel)?,
     };
     *slot = Some(Held {
         path: file.path.clone(),

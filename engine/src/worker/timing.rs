@@ -19,7 +19,7 @@ impl Worker {
         let Some(loaded) = &self.loaded else { return };
         let sampling_secs = rendered.sampling_time.as_secs_f64();
         let seen = Observed {
-            secs_per_unit: sampling_secs / forecast::work(recipe),
+            secs_per_unit: sampling_secs / forecast::work(recipe, loaded.found.info.edits),
             rest_secs: (elapsed.as_secs_f64() - sampling_secs).max(0.0),
             load_secs,
             peak_bytes: forecast::peak_bytes(),

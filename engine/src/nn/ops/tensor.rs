@@ -83,8 +83,18 @@ pub(super) fn concat_channels(a: &Tensor, b: &Tensor) -> Result<Act> {
     Ok(act(named("concat", run())?))
 }
 
+/// In the widest number type among them: a weighted prompt is f32 beside one as the encoder made it.
 pub(super) fn stack(items: &[Tensor]) -> Result<Act> {
-    Ok(act(named("stack", Tensor::cat(items, 0))?))
+    let types = items.iter().map(Tensor::dtype);
+    let widest = types.max_by_key(|dtype| dtype.size_in_bytes());
+    let run = || {
+        let alike: candle_core::Result<Vec<_>> = items
+            .iter()
+            .map(|item| item.to_dtype(widest.unwrap_or(item.dtype())))
+            .collect();
+        Tensor::cat(&alike?, 0)
+    };
+    Ok(act(named("stack", run())?))
 }
 
 pub(super) fn conv2d(x: &Tensor, weight: &Tensor, conv: &Conv2d, then: &Then<'_>) -> Result<Act> {
