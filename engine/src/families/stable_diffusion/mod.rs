@@ -405,6 +405,9 @@ impl Model for StableDiffusion {
             // What the network has read of the prompts would outlive its weights.
             let contexts = self.contexts.get_mut();
             contexts.unwrap_or_else(PoisonError::into_inner).clear();
+            if let Some(additions) = &mut self.additions {
+                additions.clear();
+            }
         }
         adapted
     }

@@ -1,0 +1,77 @@
+//! Add-ons whose files are made here: layers that XL alone has.
+
+use std::path::Path;
+
+use pentimento_engine::raster::Picture;
+use pentimento_engine::recipe::{Recipe, Record};
+use support::places::fixture;
+use support::running::{Options, Running, recipe, request};
+use tempfile::TempDir;
+
+/// A tensor: name, shape, and what its values are about.
+type Tensor<'a> = (&'a str, &'a [usize], f32);
+
+/// Writes a safetensors file. The values of a tensor differ, so that no sum over them vanishes.
+fn write(folder: &Path, name: &str, tensors: &[Tensor<'_>]) {
+    let (mut entries, mut data) = (serde_json::Map::new(), Vec::new());
+    for (tensor, shape, size) in tensors {
+        let begin = data.len();
+        let count: usize = shape.iter().product();
+        for at in 0..count {
+            let share = ((at * 7 % 11) as f32 - 4.0) / 5.0;
+            data.extend((size * share).to_le_bytes());
+        }
+        let entry = serde_json::json!({"dtype": "F32", "shape": shape, "data_offsets": [begin, data.len()]});
+        entries.insert((*tensor).to_owned(), entry);
+    }
+    let header = serde_json::Value::Object(entries).to_string();
+    let mut bytes = (header.len() as u64).to_le_bytes().to_vec();
+    bytes.extend(header.as_bytes());
+    bytes.extend(data);
+    let path = folder.join(name);
+    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+    std::fs::write(path, bytes).unwrap();
+}
+
+fn running(folder: &TempDir) -> Running {
+    Running::with(Options {
+        model_folders: vec![fixture("models"), folder.path().to_owned()],
+        ..Options::default()
+    })
+}
+
+fn run(running: &Running, recipe: &Recipe) -> (Picture, Record) {
+    let job = running.submit_request(request(recipe.clone()));
+    for event in running.until_end(job) {
+        match event {
+            pentimento_engine::event::Event::ImageReady { image, record, .. } => {
+                return (image, *record);
+            }
+            pentimento_engine::event::Event::Failed { error, .. } => panic!("{error}"),
+            _ => {}
+        }
+    }
+    panic!("no picture");
+}
+
+fn prompted(model: &str, prompt: &str) -> Recipe {
+    Recipe {
+        prompt: prompt.to_owned(),
+        ..recipe(model)
+    }
+}
+
+#[test]
+fn what_xl_adds_to_the_time_follows_its_layers() {
+    let folder = TempDir::new().unwrap();
+    let tensors: [Tensor<'_>; 2] = [
+        ("lora_unet_add_embedding_linear_1.lora_down.weight", &[2, 72], 3.0),
+        ("lora_unet_add_embedding_linear_1.lora_up.weight", &[32, 2], 3.0),
+    ];
+    write(folder.path(), "sizes.safetensors", &tensors);
+    let running = running(&folder);
+    let plain = run(&running, &prompted("xl", "a red apple")).0;
+    let changed = run(&running, &prompted("xl", "a red apple<lora:sizes:1>")).0;
+    assert!(changed != plain, "the addition of the run before was kept");
+    assert!(run(&running, &prompted("xl", "a red apple")).0 == plain);
+}
