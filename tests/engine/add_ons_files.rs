@@ -2,8 +2,10 @@
 
 use std::path::Path;
 
+use pentimento::studio::draft::{Draft, DraftEdit};
+use pentimento_engine::catalog::Catalog;
 use pentimento_engine::raster::Picture;
-use pentimento_engine::recipe::{Recipe, Record};
+use pentimento_engine::recipe::{AddOnUse, Recipe, Record};
 use support::places::fixture;
 use support::running::{Options, Running, recipe, request};
 use tempfile::TempDir;
@@ -65,8 +67,16 @@ fn prompted(model: &str, prompt: &str) -> Recipe {
 fn what_xl_adds_to_the_time_follows_its_layers() {
     let folder = TempDir::new().unwrap();
     let tensors: [Tensor<'_>; 2] = [
-        ("lora_unet_add_embedding_linear_1.lora_down.weight", &[2, 72], 3.0),
-        ("lora_unet_add_embedding_linear_1.lora_up.weight", &[32, 2], 3.0),
+        (
+            "lora_unet_add_embedding_linear_1.lora_down.weight",
+            &[2, 72],
+            3.0,
+        ),
+        (
+            "lora_unet_add_embedding_linear_1.lora_up.weight",
+            &[32, 2],
+            3.0,
+        ),
     ];
     write(folder.path(), "sizes.safetensors", &tensors);
     let running = running(&folder);
@@ -74,4 +84,33 @@ fn what_xl_adds_to_the_time_follows_its_layers() {
     let changed = run(&running, &prompted("xl", "a red apple<lora:sizes:1>")).0;
     assert!(changed != plain, "the addition of the run before was kept");
     assert!(run(&running, &prompted("xl", "a red apple")).0 == plain);
+}
+
+fn use_of(name: &str, weight: f64) -> AddOnUse {
+    AddOnUse {
+        name: name.to_owned(),
+        unet: weight,
+        text: weight,
+    }
+}
+
+#[test]
+fn a_file_chosen_anew_is_not_the_one_that_a_recipe_meant() {
+    let catalog = Catalog::default();
+    let mut recipe = prompted("sd1", "a red apple");
+    recipe.add_ons.used = vec![use_of("ink", 1.0)];
+    for name in ["ink", "oil"] {
+        let digits = "0123456789ab".to_owned();
+        recipe.add_ons.hashes.insert(name.to_owned(), digits);
+    }
+    let mut draft = Draft::default();
+    draft.apply(DraftEdit::Recall(Box::new(recipe)), &catalog);
+    let pinned = |draft: &Draft, name: &str| draft.add_ons.pinned(name).is_some();
+    draft.apply(DraftEdit::AddOns(vec![use_of("ink", 0.5)]), &catalog);
+    assert!(pinned(&draft, "ink"), "another weight of the same file");
+    draft.apply(DraftEdit::AddOn(use_of("oil", 1.0)), &catalog);
+    assert!(!pinned(&draft, "oil") && pinned(&draft, "ink"));
+    draft.apply(DraftEdit::AddOn(use_of("ink", 1.0)), &catalog);
+    assert!(!pinned(&draft, "ink"), "chosen again from the list");
+    assert_eq!(draft.add_ons.used, [use_of("oil", 1.0), use_of("ink", 1.0)]);
 }

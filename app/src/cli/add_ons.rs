@@ -47,20 +47,26 @@ impl AddOns {
         })
     }
 
-    /// Puts them in the place of a recipe's own list. What its prompt names stays.
+    /// Puts them in the place of a recipe's own list, as files chosen just now: what the recipe meant
+    /// by their names does not count. What its prompt names stays.
     pub(super) fn apply(&self, recipe: &mut Recipe) {
         if let Some(used) = &self.used {
             recipe.add_ons.used.clone_from(used);
+            for one in used {
+                recipe.add_ons.unpin(&one.name);
+            }
         }
     }
 
-    /// Fails for a name that the catalogue does not have: somebody typed it just now.
+    /// Fails for a name that the catalogue does not have: somebody typed it just now. Looks it up as
+    /// the job will.
     ///
     /// # Errors
     /// [`Failure::Usage`] with the nearest known name.
-    pub(super) fn check(&self, catalog: &Catalog) -> Result<(), Failure> {
+    pub(super) fn check(&self, recipe: &Recipe, catalog: &Catalog) -> Result<(), Failure> {
         for one in self.used.iter().flatten() {
-            if catalog.add_on(AddOnKind::Lora, &one.name, None).is_none() {
+            let pinned = recipe.add_ons.pinned(&one.name);
+            if catalog.add_on(AddOnKind::Lora, &one.name, pinned).is_none() {
                 let loras = catalog.add_ons.iter();
                 let loras = loras.filter(|known| known.kind == AddOnKind::Lora);
                 let names = loras.map(|known| known.name.as_str());

@@ -216,7 +216,7 @@ impl Draft {
         }
         notes.extend(recipe.leave_missing_decoders(catalog));
         self.overrides.apply(&mut recipe)?;
-        self.overrides.add_ons.check(catalog)?;
+        self.overrides.add_ons.check(&recipe, catalog)?;
         self.refiner.apply(&mut recipe, catalog, &mut notes)?;
         let mut blobs = Vec::new();
         self.start(&mut recipe, &mut blobs, library_dir)?;

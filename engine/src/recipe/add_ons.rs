@@ -68,6 +68,34 @@ impl AddOns {
         let digits = self.hashes.get(name)?.as_str();
         (digits.len() >= 8).then_some(digits)
     }
+
+    /// Lets a name mean the file that is called so here: it was chosen anew.
+    pub fn unpin(&mut self, name: &str) {
+        self.hashes.remove(name);
+    }
+
+    /// Puts another list in the place of `used`. Names that were not in it mean the files called so
+    /// here, whatever the recipe meant by them before.
+    pub fn choose(&mut self, used: Vec<AddOnUse>) {
+        let before = std::mem::replace(&mut self.used, used);
+        let is_new = |one: &&AddOnUse| !before.iter().any(|known| known.name == one.name);
+        let new: Vec<String> = self
+            .used
+            .iter()
+            .filter(is_new)
+            .map(|one| one.name.clone())
+            .collect();
+        for name in new {
+            self.unpin(&name);
+        }
+    }
+
+    /// Adds one to the list, or puts it in the place of its namesake, as a file chosen anew.
+    pub fn add(&mut self, one: AddOnUse) {
+        self.unpin(&one.name);
+        self.used.retain(|known| known.name != one.name);
+        self.used.push(one);
+    }
 }
 
 impl Recipe {
