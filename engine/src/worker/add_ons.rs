@@ -11,7 +11,7 @@ use super::{Loaded, Worker};
 use crate::cancel::CancelToken;
 use crate::catalog::{AddOnInfo, Catalog};
 use crate::engine::Shared;
-use crate::error::Result;
+use crate::error::{EngineError, Result};
 use crate::event::{JobId, Stage};
 use crate::families::model::Word;
 use crate::hash::to_hex;
@@ -201,7 +201,7 @@ impl Shelf {
         self.find_words(recipe, &catalog, &mut resolved, cancel)?;
         for AddOnUse { name, unet, text } in asked {
             let pinned = recipe.add_ons.pinned(&name);
-            let Some(info) = catalog.add_on(AddOnKind::Lora, &name, pinned) else {
+            let Some(info) = self.find_lora(&catalog, &name, pinned, cancel)? else {
                 let note = format!("no LoRA is called “{name}”: it is left out");
                 resolved.notes.push(note);
                 continue;
@@ -227,6 +227,30 @@ impl Shelf {
             });
         }
         Ok(resolved)
+    }
+
+    /// The LoRA that a name means. Where several are called so and the recipe says which by its hash,
+    /// they are hashed: headers need not tell.
+    fn find_lora<'a>(
+        &mut self,
+        catalog: &'a Catalog,
+        name: &str,
+        pinned: Option<&str>,
+        cancel: &CancelToken,
+    ) -> Result<Option<&'a AddOnInfo>> {
+        let called = catalog.called(AddOnKind::Lora, name, true);
+        if pinned.is_some() && called.len() > 1 {
+            for info in called {
+                match self.take(info, cancel) {
+                    Ok(kept) if differs(name, pinned, &kept.hashes).is_none() => {
+                        return Ok(Some(info));
+                    }
+                    Err(EngineError::Cancelled) => return Err(EngineError::Cancelled),
+                    Ok(_) | Err(_) => {}
+                }
+            }
+        }
+        Ok(catalog.add_on(AddOnKind::Lora, name, pinned))
     }
 
     /// Embeddings whose names may stand in the prompts; of one name the first.
