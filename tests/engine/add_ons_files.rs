@@ -114,3 +114,101 @@ fn a_file_chosen_anew_is_not_the_one_that_a_recipe_meant() {
     assert!(!pinned(&draft, "ink"), "chosen again from the list");
     assert_eq!(draft.add_ons.used, [use_of("oil", 1.0), use_of("ink", 1.0)]);
 }
+
+fn noted(record: &Record, words: &str) -> bool {
+    let notes = &record.outcome.warnings;
+    notes.iter().any(|note| note.contains(words))
+}
+
+/// Names of what took part.
+fn names(record: &Record) -> Vec<&str> {
+    let made = record.outcome.add_ons.iter();
+    made.map(|one| one.name.as_str()).collect()
+}
+
+#[test]
+fn a_broken_word_is_text_and_said() {
+    let folder = TempDir::new().unwrap();
+    write(
+        folder.path(),
+        "red.safetensors",
+        &[("emb_params", &[2, 32], f32::NAN)],
+    );
+    write(
+        folder.path(),
+        "a/apple.safetensors",
+        &[("emb_params", &[1, 32], f32::NAN)],
+    );
+    write(
+        folder.path(),
+        "b/apple.safetensors",
+        &[("emb_params", &[1, 32], 0.3)],
+    );
+    let running = running(&folder);
+    let (_, record) = run(&running, &prompted("sd1", "a red apple"));
+    assert!(
+        noted(&record, "“red” cannot be read"),
+        "{:?}",
+        record.outcome.warnings
+    );
+    assert_eq!(names(&record), ["apple"], "the next file of that name");
+    let (_, record) = run(&running, &prompted("sd1", "a redder thing"));
+    assert!(!noted(&record, "“red”"), "no such word");
+}
+
+#[test]
+fn of_files_of_one_name_the_one_that_fits_is_taken() {
+    let folder = TempDir::new().unwrap();
+    write(
+        folder.path(),
+        "a/word.safetensors",
+        &[("emb_params", &[2, 48], 0.3)],
+    );
+    write(
+        folder.path(),
+        "b/word.safetensors",
+        &[("emb_params", &[2, 32], 0.3)],
+    );
+    write(
+        folder.path(),
+        "c/word.safetensors",
+        &[("emb_params", &[2, 32], 3.0)],
+    );
+    let running = running(&folder);
+    let of = |recipe: &Recipe| run(&running, recipe);
+    let (first, record) = of(&prompted("sd1", "a word"));
+    assert_eq!(names(&record), ["word"]);
+    assert!(
+        !noted(&record, "another kind"),
+        "{:?}",
+        record.outcome.warnings
+    );
+    // The one that a recipe means goes first, where it fits.
+    let third = std::fs::read(folder.path().join("c/word.safetensors")).unwrap();
+    let mut recipe = prompted("sd1", "a word");
+    let digits = pentimento_engine::hash::sha256_hex(&third)[..12].to_owned();
+    recipe.add_ons.hashes.insert("word".to_owned(), digits);
+    let (meant, record) = of(&recipe);
+    assert!(!noted(&record, "differs"), "{:?}", record.outcome.warnings);
+    assert!(meant != first);
+    let (_, record) = of(&prompted("xl", "a word"));
+    assert!(names(&record).is_empty() && noted(&record, "“word” was made for another kind"));
+}
+
+#[test]
+fn names_with_marks_and_spaces_are_found() {
+    let folder = TempDir::new().unwrap();
+    write(
+        folder.path(),
+        "Easy Apple (1).safetensors",
+        &[("emb_params", &[1, 32], 0.3)],
+    );
+    let running = running(&folder);
+    for prompt in [r"a easy apple \(1\)", r"a EASY  apple \(1\), red"] {
+        let (_, record) = run(&running, &prompted("sd1", prompt));
+        assert_eq!(names(&record), ["Easy Apple (1)"], "{prompt}");
+    }
+    // What the words of a text become counts, not how it is written.
+    let (_, record) = run(&running, &prompted("sd1", r"a easy [apple:pear:0.5] \(1\)"));
+    assert_eq!(names(&record), ["Easy Apple (1)"]);
+}

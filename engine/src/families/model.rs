@@ -121,6 +121,8 @@ pub trait Model: Send + Sync {
     fn deep_branches(&self) -> usize {
         0
     }
+    /// Its text encoders: their folders and the widths of their token vectors.
+    fn text_encoders(&self) -> Vec<(&'static str, usize)>;
     /// Takes words into the vocabulary, in the place of all learned before; those that are not here any
     /// more are text again. Returns the names of those that were made for other text encoders. What was
     /// encoded before is of no use after it.

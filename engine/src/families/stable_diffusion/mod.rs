@@ -391,6 +391,10 @@ impl Model for StableDiffusion {
         self.autoencoder.as_ref()
     }
 
+    fn text_encoders(&self) -> Vec<(&'static str, usize)> {
+        self.text.widths()
+    }
+
     fn teach(&mut self, words: &[Word]) -> Result<Vec<String>> {
         learned::teach(&mut self.text.readers(), words)
     }
