@@ -5,7 +5,7 @@ use std::path::Path;
 use pentimento::studio::draft::{Draft, DraftEdit};
 use pentimento_engine::catalog::Catalog;
 use pentimento_engine::raster::Picture;
-use pentimento_engine::recipe::{AddOnUse, Recipe, Record};
+use pentimento_engine::recipe::{AddOnKind, AddOnUse, Recipe, Record, dialects::a1111};
 use support::places::fixture;
 use support::running::{Options, Running, recipe, request};
 use tempfile::TempDir;
@@ -105,7 +105,7 @@ fn a_file_chosen_anew_is_not_the_one_that_a_recipe_meant() {
     }
     let mut draft = Draft::default();
     draft.apply(DraftEdit::Recall(Box::new(recipe)), &catalog);
-    let pinned = |draft: &Draft, name: &str| draft.add_ons.pinned(name).is_some();
+    let pinned = |draft: &Draft, name: &str| draft.add_ons.pinned(AddOnKind::Lora, name).is_some();
     draft.apply(DraftEdit::AddOns(vec![use_of("ink", 0.5)]), &catalog);
     assert!(pinned(&draft, "ink"), "another weight of the same file");
     draft.apply(DraftEdit::AddOn(use_of("oil", 1.0)), &catalog);
@@ -211,4 +211,39 @@ fn names_with_marks_and_spaces_are_found() {
     // What the words of a text become counts, not how it is written.
     let (_, record) = run(&running, &prompted("sd1", r"a easy [apple:pear:0.5] \(1\)"));
     assert_eq!(names(&record), ["Easy Apple (1)"]);
+}
+
+#[test]
+fn a_lora_and_a_word_of_one_name_keep_their_files_apart() {
+    let folder = TempDir::new().unwrap();
+    write(
+        folder.path(),
+        "a/ink.safetensors",
+        &[("emb_params", &[1, 32], 0.3)],
+    );
+    std::fs::copy(
+        fixture("lora/kohya.safetensors"),
+        folder.path().join("ink.safetensors"),
+    )
+    .unwrap();
+    let running = running(&folder);
+    let (image, record) = run(&running, &prompted("sd1", "a ink<lora:ink:0.5>"));
+    assert_eq!(names(&record), ["ink", "ink"]);
+    for made in &record.outcome.add_ons {
+        let pinned = record.recipe.add_ons.pinned(made.kind, "ink");
+        assert_eq!(pinned, Some(made.hash.as_str()), "{:?}", made.kind);
+    }
+    let (again, repeated) = run(&running, &record.recipe);
+    assert!(
+        !noted(&repeated, "differs"),
+        "{:?}",
+        repeated.outcome.warnings
+    );
+    assert!(again == image);
+    // As A1111 would read it, and back.
+    let text = a1111::write(&record);
+    let (read, _) = a1111::read(&text, [64, 64]).unwrap();
+    for made in &record.outcome.add_ons {
+        assert_eq!(read.add_ons.pinned(made.kind, "ink"), made.hash.get(..12));
+    }
 }

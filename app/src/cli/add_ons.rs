@@ -63,7 +63,7 @@ impl AddOns {
                 Some(path) => name_of(path, catalog)?,
                 None => one.name.clone(),
             };
-            recipe.add_ons.unpin(&name);
+            recipe.add_ons.unpin(AddOnKind::Lora, &name);
             if catalog.add_on(AddOnKind::Lora, &name, None).is_none() {
                 let loras = catalog.add_ons.iter();
                 let loras = loras.filter(|known| known.kind == AddOnKind::Lora);

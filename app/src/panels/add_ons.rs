@@ -66,7 +66,7 @@ pub(super) fn add_ons_ui(ui: &mut Ui, cx: &mut PanelCx<'_>) {
 }
 
 fn find<'a>(studio: &'a Studio, name: &str) -> Option<&'a AddOnInfo> {
-    let pinned = studio.draft.add_ons.pinned(name);
+    let pinned = studio.draft.add_ons.pinned(AddOnKind::Lora, name);
     studio.catalog.add_on(AddOnKind::Lora, name, pinned)
 }
 

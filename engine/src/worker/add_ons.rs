@@ -135,7 +135,7 @@ impl Shelf {
         resolved.words = words;
         resolved.notes.extend(notes);
         for AddOnUse { name, unet, text } in asked {
-            let pinned = recipe.add_ons.pinned(&name);
+            let pinned = recipe.add_ons.pinned(AddOnKind::Lora, &name);
             let Some(info) = self.find_lora(&catalog, &name, pinned, cancel)? else {
                 let note = format!("no LoRA is called “{name}”: it is left out");
                 resolved.notes.push(note);

@@ -76,7 +76,7 @@ pub(super) fn candidates(
         }
         match open(info, cancel) {
             Ok((word, hashes)) => {
-                let pinned = recipe.add_ons.pinned(&info.name);
+                let pinned = recipe.add_ons.pinned(AddOnKind::Embedding, &info.name);
                 let is_meant = pinned.is_some_and(|digits| hashes.begin_with(digits));
                 let hash = hashes.whole;
                 found.push((Candidate { word, hash }, is_meant));
@@ -91,7 +91,7 @@ pub(super) fn candidates(
         let is_name = |(other, _): &&(Candidate, bool)| other.word.name == *name;
         let is_first = !found[..at].iter().any(|one| is_name(&one));
         let is_meant = found.iter().filter(is_name).any(|(_, is_meant)| *is_meant);
-        if is_first && !is_meant && recipe.add_ons.pinned(name).is_some() {
+        if is_first && !is_meant && recipe.add_ons.pinned(AddOnKind::Embedding, name).is_some() {
             notes.push(other_file(name));
         }
     }
