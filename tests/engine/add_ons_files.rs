@@ -1,12 +1,20 @@
-//! Add-ons whose files are made here: layers that XL alone has.
+//! Add-ons whose files are made here: which of them is meant, and by which models it is taken.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use pentimento::studio::draft::{Draft, DraftEdit};
+use pentimento_engine::backend::Backend;
+use pentimento_engine::cancel::CancelToken;
 use pentimento_engine::catalog::Catalog;
+use pentimento_engine::families::identify;
 use pentimento_engine::raster::Picture;
-use pentimento_engine::recipe::{AddOnKind, AddOnUse, Recipe, Record, dialects::a1111};
-use support::places::fixture;
+use pentimento_engine::recipe::{
+    AddOnKind, AddOnUse, ModelRef, Precision, Recipe, Record, Refiner, dialects::a1111,
+};
+use pentimento_engine::weights::files::ModelFiles;
+use pentimento_engine::weights::lora::{Adapter, AddOnFile, Strengths};
+use support::places::{fixture, model};
 use support::running::{Options, Running, recipe, request};
 use tempfile::TempDir;
 
@@ -246,4 +254,133 @@ fn a_lora_and_a_word_of_one_name_keep_their_files_apart() {
     for made in &record.outcome.add_ons {
         assert_eq!(read.add_ons.pinned(made.kind, "ink"), made.hash.get(..12));
     }
+}
+
+fn refined(model: &str, refiner: &str, prompt: &str) -> Recipe {
+    let model_ref = ModelRef {
+        id: refiner.to_owned(),
+        ..ModelRef::default()
+    };
+    Recipe {
+        refiner: (!refiner.is_empty()).then_some(Refiner {
+            model: model_ref,
+            switch_at: 0.5,
+        }),
+        steps: 4,
+        sampler: "euler".to_owned(),
+        ..prompted(model, prompt)
+    }
+}
+
+#[test]
+fn the_model_that_takes_over_gets_what_fits_it() {
+    let folder = TempDir::new().unwrap();
+    let pair: [Tensor<'_>; 2] = [("clip_l", &[2, 32], 0.5), ("clip_g", &[2, 48], 0.5)];
+    write(folder.path(), "word.safetensors", &pair);
+    let start: [Tensor<'_>; 2] = [
+        ("lora_unet_conv_in.lora_down.weight", &[2, 4, 3, 3], 0.5),
+        ("lora_unet_conv_in.lora_up.weight", &[8, 2, 1, 1], 0.5),
+    ];
+    let reads = "lora_unet_mid_block_attentions_0_transformer_blocks_0_attn2_to_k";
+    let (down, up) = (
+        format!("{reads}.lora_down.weight"),
+        format!("{reads}.lora_up.weight"),
+    );
+    let key: [Tensor<'_>; 2] = [(&down, &[2, 80], 0.5), (&up, &[16, 2], 0.5)];
+    write(folder.path(), "both.safetensors", &[start, key].concat());
+    write(folder.path(), "key.safetensors", &key);
+    let running = running(&folder);
+    let prompt = "a word, red<lora:both:1>";
+    let alone = run(&running, &refined("xl", "", prompt)).0;
+    let (itself, record) = run(&running, &refined("xl", "xl", prompt));
+    assert!(itself == alone, "handed over to itself, nothing changes");
+    assert!(!noted(&record, "refiner"), "{:?}", record.outcome.warnings);
+    assert_eq!(names(&record), ["both", "word"]);
+    assert!(run(&running, &refined("xl", "xl", "a word, red")).0 != alone);
+    let (_, record) = run(&running, &refined("xl", "xl_refiner", prompt));
+    let fits = "refiner: both: 1 of 2 modules fit no layer of this model";
+    assert!(noted(&record, fits), "{:?}", record.outcome.warnings);
+    assert!(!noted(&record, "“word”"), "{:?}", record.outcome.warnings);
+    let (_, record) = run(&running, &refined("xl", "xl_refiner", "red<lora:key:1>"));
+    let other = "refiner: key was made for another kind of model";
+    assert!(noted(&record, other), "{:?}", record.outcome.warnings);
+    // A word that the second model alone knows.
+    write(
+        folder.path(),
+        "late.safetensors",
+        &[("emb_params", &[1, 48], 0.5)],
+    );
+    let again = self::running(&folder);
+    let (_, record) = run(&again, &refined("xl", "xl_refiner", "a late"));
+    assert_eq!(names(&record), ["late"]);
+}
+
+#[test]
+fn peft_scales_its_bias_and_lycoris_does_not() {
+    let folder = TempDir::new().unwrap();
+    let block = "unet.down_blocks.0.attentions.0.transformer_blocks.0.attn1";
+    let of = |module: &str, part: &str| format!("{block}.{module}.{part}");
+    let out = [
+        "lora_A.weight",
+        "lora_B.weight",
+        "alpha",
+        "lora_B.bias",
+        "diff_b",
+    ];
+    let out = out.map(|part| of("to_out.0", part));
+    let query = ["lora_A.weight", "lora_B.weight", "lora_B.bias"].map(|part| of("to_q", part));
+    let peft: [Tensor<'_>; 7] = [
+        (&out[0], &[2, 16], 0.1),
+        (&out[1], &[16, 2], 0.1),
+        // The first value is this times -0.8: alpha is 1, half the rank.
+        (&out[2], &[1], -1.25),
+        (&out[3], &[16], 0.5),
+        (&query[0], &[2, 16], 0.1),
+        (&query[1], &[16, 2], 0.1),
+        (&query[2], &[16], 0.5),
+    ];
+    write(folder.path(), "peft.safetensors", &peft);
+    let lycoris = [peft[0], peft[1], peft[2], (out[4].as_str(), &[16][..], 0.5)];
+    write(folder.path(), "lycoris.safetensors", &lycoris);
+    let huge: [Tensor<'_>; 2] = [(&out[0], &[1100, 16], 0.1), (&out[1], &[16, 1100], 0.1)];
+    write(folder.path(), "huge.safetensors", &huge);
+    let files = ModelFiles::folder(model("sd1"));
+    let backend = Backend::open("cpu", Some(1)).unwrap();
+    let (compute, cancel) = (backend.compute(Precision::F32), CancelToken::default());
+    let mut model = (identify(&files).unwrap().load)(&files, &compute, &cancel).unwrap();
+    let add_on = |name: &str| Adapter {
+        file: Arc::new(AddOnFile::open(&folder.path().join(name)).unwrap()),
+        identity: name.to_owned(),
+        strengths: Strengths {
+            unet: 2.0,
+            text: 2.0,
+        },
+    };
+    let bias = |set: &[Adapter]| {
+        let name = format!(
+            "{}.bias",
+            &out[0]["unet.".len()..out[0].len() - ".lora_A.weight".len()]
+        );
+        let merged = model.adaptable().merged("unet", &name, set, &cancel);
+        merged.unwrap().unwrap()
+    };
+    let plain = bias(&[]);
+    for (name, factor) in [
+        ("peft.safetensors", 2.0 * 0.5),
+        ("lycoris.safetensors", 2.0),
+    ] {
+        let changed = bias(&[add_on(name)]);
+        for (at, (changed, plain)) in changed.iter().zip(&plain).enumerate() {
+            let want = factor * 0.5 * ((at * 7 % 11) as f32 - 4.0) / 5.0;
+            assert!((changed - plain - want).abs() < 1e-5, "{name}, value {at}");
+        }
+    }
+    let adapted = model.adapt(&[add_on("peft.safetensors")], &cancel).unwrap();
+    let said = adapted
+        .notes
+        .iter()
+        .any(|note| note.contains("1 modules change a bias"));
+    assert!(said, "{:?}", adapted.notes);
+    let refused = model.adapt(&[add_on("huge.safetensors")], &cancel);
+    assert!(refused.unwrap_err().to_string().contains("rank"));
 }

@@ -16,7 +16,7 @@ use crate::prompt::{Reading, Role};
 use crate::schedules::NoiseTable;
 use crate::weights::embedding::EmbeddingFile;
 use crate::weights::lora::adapt::Adaptable;
-use crate::weights::lora::{Adapted, Adapter};
+use crate::weights::lora::{Adapted, Adapter, Misfits};
 
 /// What a model is, from its configuration files and headers.
 #[derive(Clone, Debug)]
@@ -142,7 +142,19 @@ pub trait Model: Send + Sync {
     ///
     /// # Errors
     /// As [`Adaptable::bring_to`].
-    fn adapt(&mut self, add_ons: &[Adapter], cancel: &CancelToken) -> Result<Adapted>;
+    fn adapt(&mut self, add_ons: &[Adapter], cancel: &CancelToken) -> Result<Adapted> {
+        self.adapt_by(add_ons, Misfits::Refused, cancel)
+    }
+    /// As [`Self::adapt`], with a choice of what becomes of what does not fit.
+    ///
+    /// # Errors
+    /// As [`Adaptable::bring_to`].
+    fn adapt_by(
+        &mut self,
+        add_ons: &[Adapter],
+        misfits: Misfits,
+        cancel: &CancelToken,
+    ) -> Result<Adapted>;
     /// The places of its tensors, for those who want to see what add-ons make of them.
     fn adaptable(&self) -> &Adaptable;
 }

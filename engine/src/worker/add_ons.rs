@@ -7,8 +7,8 @@ use std::time::{Duration, SystemTime};
 
 use sha2::{Digest as _, Sha256};
 
-use super::Worker;
-use super::words::{self, Candidate};
+use super::words::{self, Candidate, Learned};
+use super::{Loaded, Worker};
 use crate::cancel::CancelToken;
 use crate::catalog::{AddOnInfo, Catalog};
 use crate::engine::Shared;
@@ -17,7 +17,7 @@ use crate::event::{JobId, Stage};
 use crate::hash::to_hex;
 use crate::recipe::{AddOnKind, AddOnMade, AddOnUse, Recipe};
 use crate::weights::files::ByteSource;
-use crate::weights::lora::{Adapter, AddOnFile, Strengths};
+use crate::weights::lora::{Adapter, AddOnFile, Misfits, Strengths};
 
 /// Files kept open between jobs.
 const OPEN_LIMIT: usize = 64;
@@ -72,7 +72,7 @@ pub(super) struct Resolved {
 }
 
 impl Worker {
-    /// Brings the loaded model to a picture's add-ons, and pins the recipe to their files.
+    /// Brings the loaded models to a picture's add-ons, and pins the recipe to their files.
     ///
     /// # Errors
     /// As [`Shelf::resolve`] and `Model::adapt`.
@@ -84,30 +84,58 @@ impl Worker {
     ) -> Result<(Vec<AddOnMade>, Vec<String>)> {
         let mut resolved = self.shelf.resolve(recipe, &self.shared, cancel)?;
         let set = resolved.made.clone();
-        if self
-            .loaded
-            .as_ref()
-            .is_some_and(|loaded| loaded.add_ons != set)
-        {
+        let models = [&self.loaded, &self.refiner].into_iter().flatten();
+        if models.into_iter().any(|loaded| loaded.add_ons != set) {
             self.enter(job, picture, Stage::LoadingModel);
         }
+        let mut made = set;
         if let Some(loaded) = &mut self.loaded {
-            let adapted = loaded.model.adapt(&resolved.adapters, cancel);
-            // Texts that were encoded before a change, or before a part of one.
-            if !matches!(&adapted, Ok(adapted) if !adapted.text_changed) {
-                loaded.encodings.clear();
-            }
-            resolved.notes.extend(adapted?.notes);
-            loaded.add_ons = set;
-            let learned = loaded.learn(&resolved.texts, &resolved.words)?;
+            let learned = loaded.bring_to(&resolved, Misfits::Refused, cancel)?;
             resolved.notes.extend(learned.notes);
-            resolved.made.extend(learned.made);
+            made.extend(learned.made);
         }
-        for made in &resolved.made {
-            let hashes = &mut recipe.add_ons.hashes;
-            hashes.insert(made.name.clone(), made.hash.clone());
+        if let Some(refiner) = &mut self.refiner {
+            let learned = refiner.bring_to(&resolved, Misfits::LeftOut, cancel)?;
+            let notes = learned.notes.into_iter();
+            resolved
+                .notes
+                .extend(notes.map(|note| format!("refiner: {note}")));
+            for one in learned.made {
+                if !made.contains(&one) {
+                    made.push(one);
+                }
+            }
         }
-        Ok((resolved.made, resolved.notes))
+        // Of two files of one name the first model's is meant.
+        for one in made.iter().rev() {
+            recipe.add_ons.pin(one.kind, &one.name, one.hash.clone());
+        }
+        Ok((made, resolved.notes))
+    }
+}
+
+impl Loaded {
+    /// Brings the model to a picture's add-ons, and teaches it the words of its prompts.
+    ///
+    /// # Errors
+    /// As `Model::adapt_by` and [`Loaded::learn`].
+    fn bring_to(
+        &mut self,
+        resolved: &Resolved,
+        misfits: Misfits,
+        cancel: &CancelToken,
+    ) -> Result<Learned> {
+        let adapted = self.model.adapt_by(&resolved.adapters, misfits, cancel);
+        // Texts that were encoded before a change, or before a part of one.
+        if !matches!(&adapted, Ok(adapted) if !adapted.text_changed) {
+            self.encodings.clear();
+        }
+        let mut notes = adapted?.notes;
+        self.add_ons.clone_from(&resolved.made);
+        let mut learned = self.learn(&resolved.texts, &resolved.words)?;
+        notes.append(&mut learned.notes);
+        learned.notes = notes;
+        Ok(learned)
     }
 }
 
