@@ -212,7 +212,7 @@ fn names_with_marks_and_spaces_are_found() {
         &[("emb_params", &[1, 32], 0.3)],
     );
     let running = running(&folder);
-    for prompt in [r"a easy apple \(1\)", r"a EASY  apple \(1\), red"] {
+    for prompt in [r"a easy apple \(1\)", r"a EASY  apple \(1\) red"] {
         let (_, record) = run(&running, &prompted("sd1", prompt));
         assert_eq!(names(&record), ["Easy Apple (1)"], "{prompt}");
     }
