@@ -13,6 +13,7 @@ use crate::engine::{EmbeddedModel, EngineConfig, Shared};
 use crate::event::Event;
 use crate::families;
 use crate::prompt::inspect::{PromptQuery, inspect};
+use crate::prompt::learned::may_hold;
 use crate::prompt::tokenizer::Tokenizer;
 use crate::prompt::wildcards::WildcardFiles;
 use crate::recipe::AddOnKind;
@@ -178,10 +179,9 @@ fn learnable(shared: &Shared, prompts: &PromptQuery) -> Vec<(String, usize)> {
         info.kind == AddOnKind::Embedding
             && variant.is_none_or(|variant| variant.starts_with(&info.base))
     };
-    let texts = prompts.texts.each_ref().map(|text| text.to_lowercase());
     let may_say = |info: &&AddOnInfo| {
-        let name = info.name.to_lowercase();
-        texts.iter().any(|text| text.contains(&name))
+        let mut texts = prompts.texts.iter();
+        texts.any(|text| may_hold(text, &info.name))
     };
     let found = catalog.add_ons.iter().filter(fits).filter(may_say);
     found

@@ -7,6 +7,7 @@ mod listener;
 mod refiner;
 mod stand_ins;
 mod timing;
+mod words;
 
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -53,8 +54,8 @@ struct Loaded {
     encodings: HashMap<(String, Reading), Conditioning>,
     /// What it was brought to.
     add_ons: Vec<AddOnMade>,
-    /// Words that it learned, with their files' hashes, and those that did not fit.
-    words: Option<add_ons::Taught>,
+    /// Words that it learned.
+    words: Option<words::Taught>,
     /// Decoding time per picture pixel, in seconds, once known.
     decode_secs_per_px: Option<f64>,
     /// That of previews.

@@ -121,7 +121,7 @@ fn what_took_part_is_recorded_and_what_did_not_is_said() {
         "tags stay in the recipe"
     );
     assert_eq!(
-        record.recipe.add_ons.pinned("kohya"),
+        record.recipe.add_ons.pinned(AddOnKind::Lora, "kohya"),
         Some(made[0].hash.as_str())
     );
     // As A1111 would read it, and back.
@@ -133,7 +133,10 @@ fn what_took_part_is_recorded_and_what_did_not_is_said() {
     let (mut again, notes) = a1111::read(&text, [64, 64]).unwrap();
     again.precision = record.recipe.precision;
     assert!(notes.is_empty(), "{notes:?}");
-    assert_eq!(again.add_ons.pinned("kohya"), made[0].hash.get(..12));
+    assert_eq!(
+        again.add_ons.pinned(AddOnKind::Lora, "kohya"),
+        made[0].hash.get(..12)
+    );
     assert!(
         run(&running, &again).0 == image,
         "A1111's text alone repeats it"

@@ -8,6 +8,7 @@
 )]
 
 mod add_ons;
+mod add_ons_files;
 mod catalog;
 mod changes;
 mod determinism;

@@ -86,3 +86,36 @@ fn named_listed_recorded_and_mistyped() {
         assert!(listed.contains(words), "{words}: {listed}");
     }
 }
+
+#[test]
+fn a_path_means_its_file_and_no_namesake() {
+    let machine = Machine::new();
+    let folder = machine.text("loras");
+    let at = |part: &str| format!("{folder}/{part}/detail.safetensors");
+    for (part, from) in [("a", "kohya"), ("b", "loha")] {
+        std::fs::create_dir_all(format!("{folder}/{part}")).unwrap();
+        std::fs::copy(fixture(&format!("lora/{from}.safetensors")), at(part)).unwrap();
+    }
+    let models = [
+        fixture("models").to_string_lossy().into_owned(),
+        folder.clone(),
+    ];
+    let made = |lora: &str, out: &str| {
+        let out = machine.text(out);
+        machine.makes(&render(&models, &["--lora", lora, "--out", &out]));
+        let found = read_record_file(out.as_ref()).unwrap().unwrap();
+        let made = &found.record.outcome.add_ons[0];
+        (made.name.clone(), made.hash.clone())
+    };
+    let by_path = made(&at("b"), "path.png");
+    assert_eq!(by_path.0, "b/detail");
+    assert_eq!(made("b/detail", "name.png"), by_path);
+    let first = made("detail", "first.png");
+    assert_ne!(first.1, by_path.1, "the first of that name");
+    let broken = at("c");
+    std::fs::create_dir_all(format!("{folder}/c")).unwrap();
+    std::fs::write(&broken, b"nothing").unwrap();
+    let out = machine.text("none.png");
+    let refused = render(&models, &["--lora", &broken, "--out", &out]);
+    machine.refuses(2, &refused, &[broken.as_str()]);
+}

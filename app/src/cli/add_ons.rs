@@ -1,9 +1,10 @@
 //! Add-ons on the command line: `--lora NAME[:WEIGHT[:TEXT]]`, and their list in `pentimento models`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use pentimento_engine::catalog::{AddOnInfo, Catalog};
 use pentimento_engine::recipe::{AddOnKind, AddOnUse, Recipe};
+use pentimento_engine::weights::lora::AddOnFile;
 
 use super::args::unknown;
 use super::{Args, Failure};
@@ -14,9 +15,14 @@ pub(super) const LORA: &str = "lora";
 /// What `--lora` said; `None` where it was not given.
 #[derive(Default)]
 pub(super) struct AddOns {
-    used: Option<Vec<AddOnUse>>,
-    /// Files that were named by their paths.
-    paths: Vec<PathBuf>,
+    used: Option<Vec<Given>>,
+}
+
+/// One `--lora`.
+struct Given {
+    one: AddOnUse,
+    /// The file, where its path was given.
+    path: Option<PathBuf>,
 }
 
 impl AddOns {
@@ -30,55 +36,88 @@ impl AddOns {
             return Ok(Self::default());
         }
         let given = if given == ["none"] { Vec::new() } else { given };
-        let used: Result<Vec<AddOnUse>, _> = given.into_iter().map(parse).collect();
-        let mut used = used?;
-        let mut paths = Vec::new();
-        for one in &mut used {
-            let path = PathBuf::from(&one.name);
-            if path.is_file() {
-                let stem = path.file_stem().unwrap_or_default();
-                one.name = stem.to_string_lossy().into_owned();
-                paths.push(path);
-            }
-        }
-        Ok(Self {
-            used: Some(used),
-            paths,
-        })
+        let with_path = |one: AddOnUse| {
+            let path = Some(PathBuf::from(&one.name)).filter(|path| path.is_file());
+            Given { one, path }
+        };
+        let used: Result<Vec<Given>, _> = given
+            .into_iter()
+            .map(|text| parse(text).map(with_path))
+            .collect();
+        Ok(Self { used: Some(used?) })
     }
 
-    /// Puts them in the place of a recipe's own list. What its prompt names stays.
-    pub(super) fn apply(&self, recipe: &mut Recipe) {
-        if let Some(used) = &self.used {
-            recipe.add_ons.used.clone_from(used);
-        }
-    }
-
-    /// Fails for a name that the catalogue does not have: somebody typed it just now.
+    /// Puts them in the place of a recipe's own list, as files chosen just now: what the recipe meant
+    /// by their names does not count. What its prompt names stays.
     ///
     /// # Errors
-    /// [`Failure::Usage`] with the nearest known name.
-    pub(super) fn check(&self, catalog: &Catalog) -> Result<(), Failure> {
-        for one in self.used.iter().flatten() {
-            if catalog.add_on(AddOnKind::Lora, &one.name, None).is_none() {
+    /// [`Failure::Usage`] with the nearest known name for one that the catalogue does not have, and for
+    /// a path at which no LoRA lies.
+    pub(super) fn apply(&self, recipe: &mut Recipe, catalog: &Catalog) -> Result<(), Failure> {
+        let Some(given) = &self.used else {
+            return Ok(());
+        };
+        let mut used = Vec::new();
+        for Given { one, path } in given {
+            let name = match path {
+                Some(path) => name_of(path, catalog)?,
+                None => one.name.clone(),
+            };
+            recipe.add_ons.unpin(AddOnKind::Lora, &name);
+            if catalog.add_on(AddOnKind::Lora, &name, None).is_none() {
                 let loras = catalog.add_ons.iter();
                 let loras = loras.filter(|known| known.kind == AddOnKind::Lora);
                 let names = loras.map(|known| known.name.as_str());
-                return Err(unknown("LoRA", &one.name, names));
+                return Err(unknown("LoRA", &name, names));
             }
+            used.push(AddOnUse {
+                name,
+                ..one.clone()
+            });
         }
+        recipe.add_ons.used = used;
         Ok(())
     }
 
     /// Files that were named by their paths.
-    pub(super) fn paths(&self) -> &[PathBuf] {
-        &self.paths
+    pub(super) fn paths(&self) -> impl Iterator<Item = &PathBuf> {
+        let given = self.used.iter().flatten();
+        given.filter_map(|given| given.path.as_ref())
     }
 
     /// Whether the catalogue must be complete before a job starts.
     pub(super) fn are_given(&self) -> bool {
         self.used.is_some()
     }
+}
+
+/// The name that means the LoRA at a path, and no other file.
+fn name_of(path: &Path, catalog: &Catalog) -> Result<String, Failure> {
+    let whole = |path: &Path| path.canonicalize().ok();
+    let wanted = (std::path::absolute(path).ok(), whole(path));
+    let loras = || {
+        let add_ons = catalog.add_ons.iter();
+        add_ons.filter(|known| known.kind == AddOnKind::Lora)
+    };
+    let found = loras()
+        .find(|known| wanted.0.as_ref() == Some(&known.path))
+        .or_else(|| loras().find(|known| wanted.1.is_some() && whole(&known.path) == wanted.1));
+    let Some(found) = found else {
+        let why = match AddOnFile::open(path) {
+            Err(error) => error.to_string(),
+            Ok(_) => format!("{} is not taken as a LoRA here", path.display()),
+        };
+        return Err(Failure::usage(format!("--{LORA}: {why}")));
+    };
+    let meant = catalog.add_on(AddOnKind::Lora, &found.name, None);
+    if meant.is_none_or(|meant| meant.path != found.path) {
+        return Err(Failure::usage(format!(
+            "--{LORA}: another file is called “{}” as well: rename {}",
+            found.name,
+            path.display()
+        )));
+    }
+    Ok(found.name.clone())
 }
 
 /// `NAME` (or a file's path), `NAME:WEIGHT` or `NAME:WEIGHT:TEXT`; a name may hold colons that no number follows.

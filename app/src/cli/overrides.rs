@@ -155,7 +155,6 @@ impl Overrides {
         put(&mut recipe.noise_source, &self.noise_source);
         put(&mut recipe.precision, &self.precision);
         self.network.apply(recipe)?;
-        self.add_ons.apply(recipe);
         self.knobs.apply(recipe)
     }
 

@@ -207,7 +207,7 @@ fn prepare(args: &Args, context: &Context<'_>) -> Result<(Session, Request, Vec<
     let mut config = config(args, context)?;
     config.model_folders.extend(draft.model_paths());
     config.model_folders.extend(draft.vae_path());
-    config.model_folders.extend_from_slice(draft.add_on_paths());
+    config.model_folders.extend(draft.add_on_paths().cloned());
     let library_dir = config.library_dir.clone();
     let mut session = Session::start(config, context)?;
     let catalog = session

@@ -159,7 +159,7 @@ impl Draft {
     }
 
     /// Files of add-ons that were named by their paths.
-    pub(super) fn add_on_paths(&self) -> &[PathBuf] {
+    pub(super) fn add_on_paths(&self) -> impl Iterator<Item = &PathBuf> {
         self.overrides.add_ons.paths()
     }
 
@@ -220,7 +220,7 @@ impl Draft {
         }
         notes.extend(recipe.leave_missing_decoders(catalog));
         self.overrides.apply(&mut recipe)?;
-        self.overrides.add_ons.check(catalog)?;
+        self.overrides.add_ons.apply(&mut recipe, catalog)?;
         self.refiner.apply(&mut recipe, catalog, &mut notes)?;
         let mut blobs = Vec::new();
         self.start(&mut recipe, &mut blobs, library_dir)?;

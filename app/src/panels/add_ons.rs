@@ -21,6 +21,7 @@ const MOST_WORDS: usize = 8;
 
 /// What the artist did.
 enum Deed {
+    Add(AddOnUse),
     Use(Vec<AddOnUse>),
     Insert(String),
 }
@@ -49,7 +50,8 @@ pub(super) fn add_ons_ui(ui: &mut Ui, cx: &mut PanelCx<'_>) {
             unknown_ui(ui, studio);
         },
     );
-    match picked.map(|name| added(studio, name)).or(deed) {
+    match picked.map(Deed::Add).or(deed) {
+        Some(Deed::Add(one)) => cx.commands.send(DraftEdit::AddOn(one)),
         Some(Deed::Use(used)) => cx.commands.send(DraftEdit::AddOns(used)),
         Some(Deed::Insert(words)) => {
             let prompt = &studio.draft.prompt;
@@ -64,22 +66,18 @@ pub(super) fn add_ons_ui(ui: &mut Ui, cx: &mut PanelCx<'_>) {
 }
 
 fn find<'a>(studio: &'a Studio, name: &str) -> Option<&'a AddOnInfo> {
-    let pinned = studio.draft.add_ons.pinned(name);
+    let pinned = studio.draft.add_ons.pinned(AddOnKind::Lora, name);
     studio.catalog.add_on(AddOnKind::Lora, name, pinned)
 }
 
-/// The list with one more, at the weight that its owner prefers.
-fn added(studio: &Studio, name: String) -> Deed {
-    let mut used = studio.draft.add_ons.used.clone();
-    let preferred = find(studio, &name).and_then(|info| info.notes.preferred_weight);
-    let weight = preferred.unwrap_or(1.0);
-    used.retain(|one| one.name != name);
-    used.push(AddOnUse {
-        name,
+/// One at the weight that its owner prefers.
+fn chosen_use(info: &AddOnInfo) -> AddOnUse {
+    let weight = info.notes.preferred_weight.unwrap_or(1.0);
+    AddOnUse {
+        name: info.name.clone(),
         unet: weight,
         text: weight,
-    });
-    Deed::Use(used)
+    }
 }
 
 /// One that is used: its name, the button that takes it away, its weight, the words that call it up.
@@ -196,8 +194,8 @@ fn missing_ui(ui: &mut Ui, name: &str) {
     ui.add(Label::new(text).wrap());
 }
 
-/// The list that the button opens; the name that was chosen.
-fn list_ui(ui: &Ui, button: &Response, studio: &Studio) -> Option<String> {
+/// The list that the button opens; what was chosen.
+fn list_ui(ui: &Ui, button: &Response, studio: &Studio) -> Option<AddOnUse> {
     Popup::from_toggle_button_response(button)
         .close_behavior(PopupCloseBehavior::CloseOnClickOutside)
         .width(LIST_WIDTH)
@@ -219,7 +217,7 @@ fn list_ui(ui: &Ui, button: &Response, studio: &Studio) -> Option<String> {
         .inspect(|_| Popup::close_all(ui.ctx()))
 }
 
-fn entries_ui(ui: &mut Ui, studio: &Studio, wanted: &str) -> Option<String> {
+fn entries_ui(ui: &mut Ui, studio: &Studio, wanted: &str) -> Option<AddOnUse> {
     let loras = studio.catalog.add_ons.iter();
     let loras = loras.filter(|info| info.kind == AddOnKind::Lora);
     let fits = |info: &&AddOnInfo| {
@@ -253,7 +251,7 @@ fn entries_ui(ui: &mut Ui, studio: &Studio, wanted: &str) -> Option<String> {
             let entry = ui.add(entry).on_hover_ui(|ui| about_ui(ui, info));
             widgets::name(&entry, true, &info.name);
             if entry.clicked() {
-                chosen = Some(info.name.clone());
+                chosen = Some(chosen_use(info));
             }
         }
     });

@@ -197,8 +197,10 @@ pub enum DraftEdit {
     Seed(Seed),
     /// Pictures a click.
     Count(u32),
-    /// The list of add-ons.
+    /// The list of add-ons: other weights, fewer of them.
     AddOns(Vec<AddOnUse>),
+    /// One more add-on, chosen from the catalogue.
+    AddOn(AddOnUse),
     /// Use of the canvas.
     Start(StartDraft),
     /// The model that takes over, and when.
@@ -232,7 +234,8 @@ impl Draft {
             DraftEdit::Sampling(sampling) => self.sampling = *sampling,
             DraftEdit::Seed(seed) => self.seed = seed,
             DraftEdit::Count(count) => self.count = count.clamp(1, MAX_COUNT),
-            DraftEdit::AddOns(used) => self.add_ons.used = used,
+            DraftEdit::AddOns(used) => self.add_ons.choose(used),
+            DraftEdit::AddOn(one) => self.add_ons.add(one),
             DraftEdit::Start(start) => self.start = start,
             DraftEdit::Refiner(refiner) => self.refiner = refiner,
             DraftEdit::Recall(recipe) => self.recall(*recipe),

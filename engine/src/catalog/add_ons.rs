@@ -24,7 +24,8 @@ const LIMIT_BYTES: u64 = 1 << 20;
 pub struct AddOnInfo {
     /// What it is.
     pub kind: AddOnKind,
-    /// File name without ending: what prompts call it.
+    /// What prompts call it: its file name without ending. Of several LoRA of one file name each has as
+    /// much of its folder before it as tells it from the others: `xl/detail`.
     pub name: String,
     /// Another name that its maker gave it.
     pub alias: Option<String>,
@@ -62,16 +63,18 @@ pub struct AddOnNotes {
 }
 
 impl Catalog {
-    /// The add-on that a name means: by file name, else by alias where that is unique; capital and
-    /// small letters differ, as in A1111. `pinned`: the first digits of its hash; they find a file
-    /// that was renamed, and choose between files of one name.
+    /// The add-on that a name means: by file name, with or without its folders and its ending, else by
+    /// alias where that is unique; capital and small letters differ, as in A1111. `pinned`: the first
+    /// digits of its hash; they find a file that was renamed or moved, and choose between files of one
+    /// name.
     pub fn add_on(&self, kind: AddOnKind, name: &str, pinned: Option<&str>) -> Option<&AddOnInfo> {
         let all = || self.add_ons.iter().filter(|add_on| add_on.kind == kind);
         let is_pinned = |add_on: &&AddOnInfo| {
             let hash = add_on.hash.as_deref();
             pinned.is_some_and(|digits| hash.is_some_and(|hash| hash.starts_with(digits)))
         };
-        let named = || all().filter(|add_on| add_on.name == name);
+        let called = self.called(kind, name, pinned.is_some());
+        let named = || called.iter().copied();
         let aliased = || all().filter(|add_on| add_on.alias.as_deref() == Some(name));
         // A file of that name whose hash nothing says may be the one; one of another hash is not.
         let unknown = || named().find(|add_on| pinned.is_none() || add_on.hash.is_none());
@@ -83,6 +86,77 @@ impl Catalog {
             .or_else(|| named().next())
             .or(only_alias())
     }
+
+    /// The add-ons that a name may mean, by their files: the one of that very name first, then those
+    /// whose paths end so. `moved`: where there is none, those of that file name in other folders.
+    pub fn called(&self, kind: AddOnKind, name: &str, moved: bool) -> Vec<&AddOnInfo> {
+        let all = || self.add_ons.iter().filter(|add_on| add_on.kind == kind);
+        let (exact, others): (Vec<_>, Vec<_>) = all().partition(|add_on| add_on.name == name);
+        let mut called = exact;
+        called.extend(others.into_iter().filter(|add_on| add_on.lies_at(name)));
+        let file_name = name.rsplit('/').next().unwrap_or(name);
+        if called.is_empty() && moved {
+            called.extend(all().filter(|add_on| add_on.lies_at(file_name)));
+        }
+        called
+    }
+
+    /// Gives LoRA of one file name names that differ.
+    pub(super) fn tell_add_ons_apart(&mut self) {
+        let mut namesakes: BTreeMap<String, Vec<PathBuf>> = BTreeMap::new();
+        for add_on in self
+            .add_ons
+            .iter()
+            .filter(|one| one.kind == AddOnKind::Lora)
+        {
+            let paths = namesakes.entry(add_on.name.clone()).or_default();
+            paths.push(add_on.path.clone());
+        }
+        namesakes.retain(|_, paths| paths.len() > 1);
+        for add_on in self
+            .add_ons
+            .iter_mut()
+            .filter(|one| one.kind == AddOnKind::Lora)
+        {
+            if let Some(paths) = namesakes.get(&add_on.name)
+                && let Some(name) = shortest_tail(&add_on.path, paths)
+            {
+                add_on.name = name;
+            }
+        }
+    }
+}
+
+impl AddOnInfo {
+    /// Whether its path, with or without its ending, ends with these folders and name.
+    fn lies_at(&self, name: &str) -> bool {
+        let bare = self.path.with_extension("");
+        !name.is_empty() && (bare.ends_with(name) || self.path.ends_with(name))
+    }
+}
+
+/// The end of a path that none of the others has, without its ending where that is enough, as
+/// `folder/name`; `None` where there is none.
+fn shortest_tail(path: &Path, all: &[PathBuf]) -> Option<String> {
+    let others = || all.iter().filter(|other| *other != path);
+    let tail_of = |path: &Path, length: usize| {
+        let parts: Vec<_> = path.components().collect();
+        let from = parts.len().checked_sub(length)?;
+        let parts = parts[from..].iter();
+        let parts = parts.map(|part| part.as_os_str().to_string_lossy().into_owned());
+        Some(parts.collect::<Vec<_>>().join("/"))
+    };
+    let depth = path.components().count();
+    let bare = |path: &Path| path.with_extension("");
+    let without_ending = (2..depth)
+        .filter_map(|length| tail_of(&bare(path), length))
+        .find(|tail| !others().any(|other| bare(other).ends_with(tail)));
+    let with_ending = || {
+        (1..depth)
+            .filter_map(|length| tail_of(path, length))
+            .find(|tail| !others().any(|other| other.ends_with(tail)))
+    };
+    without_ending.or_else(with_ending)
 }
 
 /// What an add-on's file is.
@@ -275,6 +349,53 @@ mod tests {
             Some(("y", Some("cccccccccc")))
         );
         assert!(catalog.add_on(AddOnKind::Embedding, "ink", None).is_none());
+    }
+
+    #[test]
+    fn files_of_one_name_are_told_apart_by_their_folders() {
+        let at = |path: &str| AddOnInfo {
+            path: PathBuf::from(path),
+            ..add_on("detail", None, None)
+        };
+        let paths = [
+            "/m/loras/detail.safetensors",
+            "/m/loras/sd15/detail.safetensors",
+            "/m/loras/xl/detail.pt",
+            "/m/loras/xl/detail.safetensors",
+        ];
+        let mut catalog = Catalog {
+            add_ons: paths.map(at).to_vec(),
+            ..Catalog::default()
+        };
+        catalog.tell_add_ons_apart();
+        let names: Vec<&str> = catalog
+            .add_ons
+            .iter()
+            .map(|one| one.name.as_str())
+            .collect();
+        let want = [
+            "loras/detail",
+            "sd15/detail",
+            "detail.pt",
+            "xl/detail.safetensors",
+        ];
+        assert_eq!(names, want);
+        let found = |name: &str, pinned: Option<&str>| {
+            let found = catalog.add_on(AddOnKind::Lora, name, pinned)?;
+            paths.iter().position(|path| Path::new(path) == found.path)
+        };
+        for (at, name) in want.into_iter().enumerate() {
+            assert_eq!(found(name, None), Some(at), "{name}");
+        }
+        assert_eq!(found("detail", None), Some(0));
+        assert_eq!(found("xl/detail", None), Some(2));
+        assert_eq!(found("gone/detail", None), None);
+        assert_eq!(
+            found("gone/detail", Some("cccccccc")),
+            Some(0),
+            "moved, perhaps"
+        );
+        assert_eq!(found("", None), None);
     }
 
     #[test]

@@ -95,6 +95,7 @@ impl Scanner {
             }
             self.seen.insert(path, (stamp, seen));
         }
+        catalog.tell_add_ons_apart();
         catalog.models = found.iter().map(|model| model.info.clone()).collect();
         (catalog, found)
     }

@@ -16,7 +16,7 @@ use crate::prompt::{Reading, Role};
 use crate::schedules::NoiseTable;
 use crate::weights::embedding::EmbeddingFile;
 use crate::weights::lora::adapt::Adaptable;
-use crate::weights::lora::{Adapted, Adapter};
+use crate::weights::lora::{Adapted, Adapter, Misfits};
 
 /// What a model is, from its configuration files and headers.
 #[derive(Clone, Debug)]
@@ -121,6 +121,8 @@ pub trait Model: Send + Sync {
     fn deep_branches(&self) -> usize {
         0
     }
+    /// Its text encoders: their folders and the widths of their token vectors.
+    fn text_encoders(&self) -> Vec<(&'static str, usize)>;
     /// Takes words into the vocabulary, in the place of all learned before; those that are not here any
     /// more are text again. Returns the names of those that were made for other text encoders. What was
     /// encoded before is of no use after it.
@@ -140,7 +142,19 @@ pub trait Model: Send + Sync {
     ///
     /// # Errors
     /// As [`Adaptable::bring_to`].
-    fn adapt(&mut self, add_ons: &[Adapter], cancel: &CancelToken) -> Result<Adapted>;
+    fn adapt(&mut self, add_ons: &[Adapter], cancel: &CancelToken) -> Result<Adapted> {
+        self.adapt_by(add_ons, Misfits::Refused, cancel)
+    }
+    /// As [`Self::adapt`], with a choice of what becomes of what does not fit.
+    ///
+    /// # Errors
+    /// As [`Adaptable::bring_to`].
+    fn adapt_by(
+        &mut self,
+        add_ons: &[Adapter],
+        misfits: Misfits,
+        cancel: &CancelToken,
+    ) -> Result<Adapted>;
     /// The places of its tensors, for those who want to see what add-ons make of them.
     fn adaptable(&self) -> &Adaptable;
 }

@@ -16,7 +16,8 @@ pub struct AddOns {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub used: Vec<AddOnUse>,
     /// What the names mean, here and in the prompts: the first 8 or more digits of a hash of each
-    /// file (see [`AddOnMade::hash`], or the file's SHA-256). Finds files that were renamed.
+    /// file (see [`AddOnMade::hash`], or the file's SHA-256), by `lora:NAME` and `embed:NAME`; in older
+    /// recipes by the name alone, for either kind. Finds files that were renamed.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub hashes: BTreeMap<String, String>,
 }
@@ -42,6 +43,21 @@ pub enum AddOnKind {
     Embedding,
 }
 
+impl AddOnKind {
+    /// What A1111 and Civitai put before the names of its kind.
+    pub const fn prefix(self) -> &'static str {
+        match self {
+            Self::Lora => "lora",
+            Self::Embedding => "embed",
+        }
+    }
+
+    /// A name as the key of its hash.
+    fn key(self, name: &str) -> String {
+        format!("{}:{name}", self.prefix())
+    }
+}
+
 /// An add-on that took part in a picture.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct AddOnMade {
@@ -64,9 +80,44 @@ impl AddOns {
     }
 
     /// The digits that a name is pinned to.
-    pub fn pinned(&self, name: &str) -> Option<&str> {
-        let digits = self.hashes.get(name)?.as_str();
+    pub fn pinned(&self, kind: AddOnKind, name: &str) -> Option<&str> {
+        let own = self.hashes.get(&kind.key(name));
+        let digits = own.or_else(|| self.hashes.get(name))?.as_str();
         (digits.len() >= 8).then_some(digits)
+    }
+
+    /// Pins a name to the file with these first digits of its hash.
+    pub fn pin(&mut self, kind: AddOnKind, name: &str, digits: String) {
+        self.hashes.insert(kind.key(name), digits);
+    }
+
+    /// Lets a name mean the file that is called so here: it was chosen anew.
+    pub fn unpin(&mut self, kind: AddOnKind, name: &str) {
+        self.hashes.remove(&kind.key(name));
+        self.hashes.remove(name);
+    }
+
+    /// Puts another list in the place of `used`. Names that were not in it mean the files called so
+    /// here, whatever the recipe meant by them before.
+    pub fn choose(&mut self, used: Vec<AddOnUse>) {
+        let before = std::mem::replace(&mut self.used, used);
+        let is_new = |one: &&AddOnUse| !before.iter().any(|known| known.name == one.name);
+        let new: Vec<String> = self
+            .used
+            .iter()
+            .filter(is_new)
+            .map(|one| one.name.clone())
+            .collect();
+        for name in new {
+            self.unpin(AddOnKind::Lora, &name);
+        }
+    }
+
+    /// Adds one to the list, or puts it in the place of its namesake, as a file chosen anew.
+    pub fn add(&mut self, one: AddOnUse) {
+        self.unpin(AddOnKind::Lora, &one.name);
+        self.used.retain(|known| known.name != one.name);
+        self.used.push(one);
     }
 }
 

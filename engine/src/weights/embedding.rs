@@ -74,6 +74,36 @@ impl EmbeddingFile {
         }
     }
 
+    /// The file.
+    pub fn path(&self) -> &Path {
+        self.source.label()
+    }
+
+    /// Whether it has vectors for a model whose text encoders have these folders and widths. Reads
+    /// nothing but the header.
+    pub fn fits(&self, encoders: &[(&str, usize)]) -> bool {
+        self.tensors_for(encoders).is_some()
+    }
+
+    /// The tensor of each encoder, in their order; `None` where one has none, or a tensor is left over.
+    fn tensors_for(&self, encoders: &[(&str, usize)]) -> Option<Vec<(&str, &Entry)>> {
+        let tensor_of = |&(folder, width): &(&str, usize)| {
+            let mut tensors = self.tensors.iter();
+            let (_, name, entry) = tensors.find(|(part, _, entry)| {
+                let fits = sizes(entry)[1] == width;
+                match part {
+                    Some(part) => *part == folder && fits,
+                    None => encoders.len() == 1 && fits,
+                }
+            })?;
+            Some((name.as_str(), entry))
+        };
+        let found: Vec<_> = encoders.iter().map(tensor_of).collect::<Option<_>>()?;
+        // XL's refiner has the second encoder alone, and takes that one's vectors of a pair.
+        let is_refiner = matches!(encoders, [("text_encoder_2", _)]);
+        (is_refiner || found.len() == self.tensors.len()).then_some(found)
+    }
+
     /// The vectors for a model whose text encoders have these folders and widths; `None` where they
     /// are of another width or for other encoders.
     ///
@@ -83,18 +113,11 @@ impl EmbeddingFile {
         &self,
         encoders: &[(&str, usize)],
     ) -> Result<Option<BTreeMap<String, Vectors>>> {
+        let Some(tensors) = self.tensors_for(encoders) else {
+            return Ok(None);
+        };
         let mut found = BTreeMap::new();
-        for &(folder, width) in encoders {
-            let tensor = self.tensors.iter().find(|(part, _, entry)| {
-                let fits = sizes(entry)[1] == width;
-                match part {
-                    Some(part) => *part == folder && fits,
-                    None => encoders.len() == 1 && fits,
-                }
-            });
-            let Some((_, name, entry)) = tensor else {
-                return Ok(None);
-            };
+        for ((folder, _), (name, entry)) in encoders.iter().zip(tensors) {
             let [count, channels] = sizes(entry);
             let values = Stored::read(&self.source, name, entry)?.into_f32();
             let vectors = Vectors {
@@ -102,9 +125,9 @@ impl EmbeddingFile {
                 channels,
                 values,
             };
-            found.insert(folder.to_owned(), vectors);
+            found.insert((*folder).to_owned(), vectors);
         }
-        Ok((found.len() == self.tensors.len()).then_some(found))
+        Ok(Some(found))
     }
 }
 

@@ -7,20 +7,17 @@ use std::time::{Duration, SystemTime};
 
 use sha2::{Digest as _, Sha256};
 
+use super::words::{self, Candidate, Learned};
 use super::{Loaded, Worker};
 use crate::cancel::CancelToken;
 use crate::catalog::{AddOnInfo, Catalog};
 use crate::engine::Shared;
-use crate::error::Result;
+use crate::error::{EngineError, Result};
 use crate::event::{JobId, Stage};
-use crate::families::model::Word;
 use crate::hash::to_hex;
-use crate::prompt::timeline::Script;
-use crate::prompt::{PromptSyntax, lone_words};
 use crate::recipe::{AddOnKind, AddOnMade, AddOnUse, Recipe};
-use crate::weights::embedding::EmbeddingFile;
 use crate::weights::files::ByteSource;
-use crate::weights::lora::{Adapter, AddOnFile, Strengths};
+use crate::weights::lora::{Adapter, AddOnFile, Misfits, Strengths};
 
 /// Files kept open between jobs.
 const OPEN_LIMIT: usize = 64;
@@ -54,19 +51,28 @@ pub(super) struct Hashes {
     pub(super) data: String,
 }
 
+impl Hashes {
+    /// Whether either of them begins with these digits.
+    pub(super) fn begin_with(&self, digits: &str) -> bool {
+        self.data.starts_with(digits) || self.whole.starts_with(digits)
+    }
+}
+
 /// What a picture's add-ons are.
 #[derive(Default)]
 pub(super) struct Resolved {
     pub(super) adapters: Vec<Adapter>,
     pub(super) made: Vec<AddOnMade>,
-    /// Words that the prompts may hold, with the hashes of their files.
-    words: Vec<(Word, String)>,
+    /// Texts that are encoded at some step.
+    texts: Vec<String>,
+    /// Files of the words that they may hold.
+    words: Vec<Candidate>,
     /// What the user should know.
     pub(super) notes: Vec<String>,
 }
 
 impl Worker {
-    /// Brings the loaded model to a picture's add-ons, and pins the recipe to their files.
+    /// Brings the loaded models to a picture's add-ons, and pins the recipe to their files.
     ///
     /// # Errors
     /// As [`Shelf::resolve`] and `Model::adapt`.
@@ -78,105 +84,59 @@ impl Worker {
     ) -> Result<(Vec<AddOnMade>, Vec<String>)> {
         let mut resolved = self.shelf.resolve(recipe, &self.shared, cancel)?;
         let set = resolved.made.clone();
-        if self
-            .loaded
-            .as_ref()
-            .is_some_and(|loaded| loaded.add_ons != set)
-        {
+        let models = [&self.loaded, &self.refiner].into_iter().flatten();
+        if models.into_iter().any(|loaded| loaded.add_ons != set) {
             self.enter(job, picture, Stage::LoadingModel);
         }
+        let mut made = set;
         if let Some(loaded) = &mut self.loaded {
-            let adapted = loaded.model.adapt(&resolved.adapters, cancel);
-            // Texts that were encoded before a change, or before a part of one.
-            if !matches!(&adapted, Ok(adapted) if !adapted.text_changed) {
-                loaded.encodings.clear();
-            }
-            resolved.notes.extend(adapted?.notes);
-            loaded.add_ons = set;
-            let learned = loaded.learn(recipe, &resolved.words)?;
+            let learned = loaded.bring_to(&resolved, Misfits::Refused, cancel)?;
             resolved.notes.extend(learned.notes);
-            resolved.made.extend(learned.made);
+            made.extend(learned.made);
         }
-        for made in &resolved.made {
-            let hashes = &mut recipe.add_ons.hashes;
-            hashes.insert(made.name.clone(), made.hash.clone());
+        if let Some(refiner) = &mut self.refiner {
+            let learned = refiner.bring_to(&resolved, Misfits::LeftOut, cancel)?;
+            let notes = learned.notes.into_iter();
+            resolved
+                .notes
+                .extend(notes.map(|note| format!("refiner: {note}")));
+            for one in learned.made {
+                if !made.contains(&one) {
+                    made.push(one);
+                }
+            }
         }
-        Ok((resolved.made, resolved.notes))
+        // Of two files of one name the first model's is meant.
+        for one in made.iter().rev() {
+            recipe.add_ons.pin(one.kind, &one.name, one.hash.clone());
+        }
+        Ok((made, resolved.notes))
     }
-}
-
-/// Words that a model was taught, each with its file's hash, and the names of those it cannot take.
-pub(super) type Taught = (Vec<(String, String)>, Vec<String>);
-
-/// What came of learning words.
-#[derive(Default)]
-struct Learned {
-    made: Vec<AddOnMade>,
-    notes: Vec<String>,
 }
 
 impl Loaded {
-    /// Takes the words that the prompts may hold into the vocabulary; says which they do hold.
-    fn learn(&mut self, recipe: &Recipe, words: &[(Word, String)]) -> Result<Learned> {
-        let names: Vec<(String, String)> = words
-            .iter()
-            .map(|(word, hash)| (word.name.clone(), hash.clone()))
-            .collect();
-        if self.words.as_ref().is_none_or(|(known, _)| *known != names) {
+    /// Brings the model to a picture's add-ons, and teaches it the words of its prompts.
+    ///
+    /// # Errors
+    /// As `Model::adapt_by` and [`Loaded::learn`].
+    fn bring_to(
+        &mut self,
+        resolved: &Resolved,
+        misfits: Misfits,
+        cancel: &CancelToken,
+    ) -> Result<Learned> {
+        let adapted = self.model.adapt_by(&resolved.adapters, misfits, cancel);
+        // Texts that were encoded before a change, or before a part of one.
+        if !matches!(&adapted, Ok(adapted) if !adapted.text_changed) {
             self.encodings.clear();
-            self.words = None;
-            let list: Vec<Word> = words.iter().map(|(word, _)| word.clone()).collect();
-            let misfits = self.model.teach(&list)?;
-            self.words = Some((names, misfits));
         }
-        let mut learned = Learned::default();
-        let Some((names, misfits)) = self.words.as_ref().filter(|(names, _)| !names.is_empty())
-        else {
-            return Ok(learned);
-        };
-        let texts = texts(recipe);
-        let mut held = Vec::new();
-        for text in &texts {
-            held.extend(self.model.words_in(text)?);
-        }
-        for (name, hash) in names {
-            if held.contains(name) {
-                learned.made.push(AddOnMade {
-                    kind: AddOnKind::Embedding,
-                    name: name.clone(),
-                    hash: hash.clone(),
-                    unet: 1.0,
-                    text: 1.0,
-                });
-            } else if misfits.contains(name) && texts.iter().any(|text| says(text, name)) {
-                let note = "was made for another kind of model: its name is read as words";
-                learned.notes.push(format!("the embedding “{name}” {note}"));
-            }
-        }
+        let mut notes = adapted?.notes;
+        self.add_ons.clone_from(&resolved.made);
+        let mut learned = self.learn(&resolved.texts, &resolved.words)?;
+        notes.append(&mut learned.notes);
+        learned.notes = notes;
         Ok(learned)
     }
-}
-
-/// Every text that is encoded at some step.
-fn texts(recipe: &Recipe) -> Vec<String> {
-    let steps = recipe.steps as usize;
-    let syntax = recipe.prompting.syntax;
-    let script = Script::read(&recipe.prompt, &recipe.negative_prompt, syntax, steps);
-    let parts = script.parts.into_iter().map(|(_, schedule)| schedule);
-    let all = parts.chain([script.negative]);
-    all.flat_map(|schedule| schedule.texts).collect()
-}
-
-/// Whether a text may hold a word, in either case of letters: tokens decide later.
-fn may_say(text: &str, name: &str) -> bool {
-    text.to_lowercase().contains(&name.to_lowercase())
-}
-
-/// Whether a text has a name standing alone.
-fn says(text: &str, name: &str) -> bool {
-    lone_words(&text.to_lowercase(), &name.to_lowercase())
-        .next()
-        .is_some()
 }
 
 impl Shelf {
@@ -198,10 +158,13 @@ impl Shelf {
         let is_named = !asked.is_empty() || !recipe.add_ons.hashes.is_empty();
         let patience = if is_named { PATIENCE } else { SHORT_PATIENCE };
         let catalog = complete_catalog(shared, patience, cancel)?;
-        self.find_words(recipe, &catalog, &mut resolved, cancel)?;
+        resolved.texts = words::texts(recipe);
+        let (words, notes) = words::candidates(recipe, &resolved.texts, &catalog, cancel)?;
+        resolved.words = words;
+        resolved.notes.extend(notes);
         for AddOnUse { name, unet, text } in asked {
-            let pinned = recipe.add_ons.pinned(&name);
-            let Some(info) = catalog.add_on(AddOnKind::Lora, &name, pinned) else {
+            let pinned = recipe.add_ons.pinned(AddOnKind::Lora, &name);
+            let Some(info) = self.find_lora(&catalog, &name, pinned, cancel)? else {
                 let note = format!("no LoRA is called “{name}”: it is left out");
                 resolved.notes.push(note);
                 continue;
@@ -229,38 +192,28 @@ impl Shelf {
         Ok(resolved)
     }
 
-    /// Embeddings whose names may stand in the prompts; of one name the first.
-    fn find_words(
-        &self,
-        recipe: &Recipe,
-        catalog: &Catalog,
-        resolved: &mut Resolved,
+    /// The LoRA that a name means. Where several are called so and the recipe says which by its hash,
+    /// they are hashed: headers need not tell.
+    fn find_lora<'a>(
+        &mut self,
+        catalog: &'a Catalog,
+        name: &str,
+        pinned: Option<&str>,
         cancel: &CancelToken,
-    ) -> Result<()> {
-        if recipe.prompting.syntax == PromptSyntax::Plain {
-            return Ok(());
-        }
-        let prompts = [&recipe.prompt, &recipe.negative_prompt];
-        let embeddings = catalog.add_ons.iter();
-        for info in embeddings.filter(|info| info.kind == AddOnKind::Embedding) {
-            let name = &info.name;
-            let is_known = resolved.words.iter().any(|(word, _)| word.name == *name);
-            if is_known || !prompts.iter().any(|text| may_say(text, name)) {
-                continue;
+    ) -> Result<Option<&'a AddOnInfo>> {
+        let called = catalog.called(AddOnKind::Lora, name, true);
+        if pinned.is_some() && called.len() > 1 {
+            for info in called {
+                match self.take(info, cancel) {
+                    Ok(kept) if differs(name, pinned, &kept.hashes).is_none() => {
+                        return Ok(Some(info));
+                    }
+                    Err(EngineError::Cancelled) => return Err(EngineError::Cancelled),
+                    Ok(_) | Err(_) => {}
+                }
             }
-            let pinned = recipe.add_ons.pinned(name);
-            let file = EmbeddingFile::open(&info.path)?;
-            let hashes = hash(&ByteSource::open(&info.path)?, cancel)?;
-            if let Some(note) = differs(name, pinned, &hashes) {
-                resolved.notes.push(note);
-            }
-            let word = Word {
-                name: name.clone(),
-                file: Arc::new(file),
-            };
-            resolved.words.push((word, hashes.whole));
         }
-        Ok(())
+        Ok(catalog.add_on(AddOnKind::Lora, name, pinned))
     }
 
     fn take(&mut self, info: &AddOnInfo, cancel: &CancelToken) -> Result<Kept> {
@@ -300,9 +253,7 @@ fn complete_catalog(
 
 /// A note when a file is another one than the recipe names.
 fn differs(name: &str, pinned: Option<&str>, hashes: &Hashes) -> Option<String> {
-    let pinned = pinned?;
-    let same = hashes.data.starts_with(pinned) || hashes.whole.starts_with(pinned);
-    (!same).then(|| format!("the file called “{name}” differs from the one that the recipe names"))
+    (!hashes.begin_with(pinned?)).then(|| words::other_file(name))
 }
 
 fn stamp(path: &Path) -> (u64, Option<SystemTime>) {

@@ -67,6 +67,12 @@ impl Additions {
         }
     }
 
+    /// Forgets what is kept: the layers that made it are about to be others, or already are.
+    pub(super) fn clear(&mut self) {
+        let kept = self.kept.get_mut();
+        kept.unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
     /// What is added for the conditions of a call, (B, 1, time channels); `None` where they have no
     /// vector.
     ///

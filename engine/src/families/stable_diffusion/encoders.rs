@@ -204,6 +204,14 @@ impl Encoders {
             .collect()
     }
 
+    /// Their folders and widths.
+    pub(super) fn widths(&self) -> Vec<(&'static str, usize)> {
+        let readers = self.readers.iter();
+        readers
+            .map(|reader| (reader.folder, reader.encoder.config().channels))
+            .collect()
+    }
+
     /// The tokenizer that counts what a prompt is long.
     pub(super) fn first_tokenizer(&self) -> &Tokenizer {
         &self.readers[0].tokenizer

@@ -33,7 +33,7 @@ use crate::schedules::{NoiseTable, PipelineRules};
 use crate::weights::Weights;
 use crate::weights::files::ModelFiles;
 use crate::weights::lora::adapt::Adaptable;
-use crate::weights::lora::{Adapted, Adapter, Part};
+use crate::weights::lora::{Adapted, Adapter, Misfits, Part};
 use crate::weights::slot::Slots;
 use added::{Additions, Numbers};
 use autoencoder::AutoencoderConfig;
@@ -391,6 +391,10 @@ impl Model for StableDiffusion {
         self.autoencoder.as_ref()
     }
 
+    fn text_encoders(&self) -> Vec<(&'static str, usize)> {
+        self.text.widths()
+    }
+
     fn teach(&mut self, words: &[Word]) -> Result<Vec<String>> {
         learned::teach(&mut self.text.readers(), words)
     }
@@ -399,12 +403,20 @@ impl Model for StableDiffusion {
         learned::words_in(self.text.first_tokenizer(), text)
     }
 
-    fn adapt(&mut self, add_ons: &[Adapter], cancel: &CancelToken) -> Result<Adapted> {
-        let adapted = self.adaptable.bring_to(add_ons, cancel);
+    fn adapt_by(
+        &mut self,
+        add_ons: &[Adapter],
+        misfits: Misfits,
+        cancel: &CancelToken,
+    ) -> Result<Adapted> {
+        let adapted = self.adaptable.bring_to(add_ons, misfits, cancel);
         if !matches!(&adapted, Ok(adapted) if !adapted.has_changed()) {
             // What the network has read of the prompts would outlive its weights.
             let contexts = self.contexts.get_mut();
             contexts.unwrap_or_else(PoisonError::into_inner).clear();
+            if let Some(additions) = &mut self.additions {
+                additions.clear();
+            }
         }
         adapted
     }

@@ -37,10 +37,11 @@ pub(super) fn hashes(record: &Record) -> Vec<(&'static str, String)> {
         let digits = model.get(..MODEL_DIGITS).unwrap_or(model);
         all.insert("model".to_owned(), Value::from(digits));
     }
-    for (kind, key, prefix) in [
-        (AddOnKind::Lora, LORA_HASHES, "lora"),
-        (AddOnKind::Embedding, TI_HASHES, "embed"),
+    for (kind, key) in [
+        (AddOnKind::Lora, LORA_HASHES),
+        (AddOnKind::Embedding, TI_HASHES),
     ] {
+        let prefix = kind.prefix();
         let mut listed: Vec<String> = Vec::new();
         for one in made.iter().filter(|one| one.kind == kind) {
             let entry = format!("{}: {}", one.name, short(one));
@@ -61,32 +62,45 @@ pub(super) fn hashes(record: &Record) -> Vec<(&'static str, String)> {
 
 /// Reads which files the names in the prompts meant.
 pub(super) fn read(recipe: &mut Recipe, pairs: &[(String, String)]) {
-    let hashes = &mut recipe.add_ons.hashes;
-    let mut put = |name: &str, digits: &str| {
-        let digits = digits.trim().to_ascii_lowercase();
-        if digits.len() >= 8 && digits.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-            hashes.entry(name.trim().to_owned()).or_insert(digits);
+    let add_ons = &mut recipe.add_ons;
+    let mut put = |kind: AddOnKind, name: &str, digits: &str| {
+        let (name, digits) = (name.trim(), digits.trim().to_ascii_lowercase());
+        let is_hash = digits.len() >= 8 && digits.bytes().all(|byte| byte.is_ascii_hexdigit());
+        if is_hash && add_ons.pinned(kind, name).is_none() {
+            add_ons.pin(kind, name, digits);
         }
     };
     for (key, value) in pairs {
-        match key.as_str() {
-            LORA_HASHES | TI_HASHES => {
-                for entry in value.split(',') {
-                    if let Some((name, digits)) = entry.rsplit_once(':') {
-                        put(name, digits);
-                    }
-                }
-            }
+        let kind = match key.as_str() {
+            LORA_HASHES => AddOnKind::Lora,
+            TI_HASHES => AddOnKind::Embedding,
             HASHES => {
                 let all: Map<String, Value> = serde_json::from_str(value).unwrap_or_default();
                 for (name, digits) in &all {
-                    let add_on = name.split_once(':');
-                    if let (Some((_, name)), Some(digits)) = (add_on, digits.as_str()) {
-                        put(name, digits);
+                    if let Some((kind, name)) = kind_of(name)
+                        && let Some(digits) = digits.as_str()
+                    {
+                        put(kind, name, digits);
                     }
                 }
+                continue;
             }
-            _ => {}
+            _ => continue,
+        };
+        for entry in value.split(',') {
+            if let Some((name, digits)) = entry.rsplit_once(':') {
+                put(kind, name, digits);
+            }
         }
+    }
+}
+
+/// Kind and name of a key of Civitai's object: `lora:NAME`, `lyco:NAME`, `embed:NAME`.
+fn kind_of(key: &str) -> Option<(AddOnKind, &str)> {
+    let (prefix, name) = key.split_once(':')?;
+    match prefix {
+        "lora" | "lyco" => Some((AddOnKind::Lora, name)),
+        "embed" => Some((AddOnKind::Embedding, name)),
+        _ => None,
     }
 }

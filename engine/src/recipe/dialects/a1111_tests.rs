@@ -4,7 +4,8 @@ use super::super::super::StepNoise;
 use super::super::super::tests::record;
 use super::*;
 use crate::recipe::{
-    FinalDecoder, GuidanceInterval, Knobs, ModelRef, NetworkOptions, Refiner, Reuse, VaeChoice,
+    AddOnKind, FinalDecoder, GuidanceInterval, Knobs, ModelRef, NetworkOptions, Refiner, Reuse,
+    VaeChoice,
 };
 
 #[test]
@@ -260,15 +261,22 @@ fn a_real_looking_text_with_extras() {
 fn civitais_hashes_are_an_object() {
     let text = "a <lora:fur:0.8> x\nSteps: 30, Sampler: Euler a, CFG scale: 7, Seed: 3, \
         Lora hashes: \"fur: 0123456789AB\", TI hashes: \"bad, worse: ffffffffff\", \
-        Hashes: {\"model\": \"aaaaaaaaaa\", \"lora:ink\": \"bbbbbbbbbb\"}, Size: 64x96, Version: v1.9.4";
+        Hashes: {\"model\": \"aaaaaaaaaa\", \"lora:ink\": \"bbbbbbbbbb\", \"embed:ink\": \"cccccccccc\"}, Size: 64x96, Version: v1.9.4";
     let (recipe, notes) = read(text, [9, 9]).unwrap();
     assert_eq!(recipe.height_px, 96, "what follows the object is read");
     assert!(notes.is_empty(), "{notes:?}");
-    let pinned = |name: &str| recipe.add_ons.pinned(name);
-    assert_eq!(pinned("fur"), Some("0123456789ab"));
-    assert_eq!(pinned("worse"), Some("ffffffffff"));
-    assert_eq!(pinned("ink"), Some("bbbbbbbbbb"));
-    assert_eq!(pinned("model"), None);
+    let lora = |name: &str| recipe.add_ons.pinned(AddOnKind::Lora, name);
+    let embedding = |name: &str| recipe.add_ons.pinned(AddOnKind::Embedding, name);
+    assert_eq!(lora("fur"), Some("0123456789ab"));
+    assert_eq!(embedding("worse"), Some("ffffffffff"));
+    assert_eq!(lora("worse"), None);
+    assert_eq!(lora("ink"), Some("bbbbbbbbbb"));
+    assert_eq!(
+        embedding("ink"),
+        Some("cccccccccc"),
+        "a namesake of another kind"
+    );
+    assert_eq!(lora("model"), None);
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::algorithm::{self, Place};
-use super::file::{AddOnFile, Module, Role};
+use super::file::{AddOnFile, Module};
 use super::naming::{Names, Part};
 use crate::cancel::CancelToken;
 use crate::error::{EngineError, Result};
@@ -50,6 +50,15 @@ impl Adapted {
     }
 }
 
+/// What becomes of an add-on's modules that do not fit a model.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Misfits {
+    /// The add-on is refused, but for modules whose layers the model does not have.
+    Refused,
+    /// They are left out, all of them if need be, and said.
+    LeftOut,
+}
+
 /// The parts of a loaded model whose tensors can be changed, and what they were changed by.
 #[derive(Debug)]
 pub struct Adaptable {
@@ -86,20 +95,25 @@ impl Adaptable {
         }
     }
 
-    /// Brings the model to exactly these add-ons, applied in this order. After an error some tensors
+    /// Brings the model to exactly these add-ons, applied in this order, as far as they fit. After an error some tensors
     /// may be at the new set and some at the old one; the next call knows which.
     ///
     /// # Errors
     /// `BadFile` that names the add-on, its tensor and what does not fit, before anything is changed;
     /// `Cancelled`, `Io` or `Compute` meanwhile.
-    pub fn bring_to(&mut self, set: &[Adapter], cancel: &CancelToken) -> Result<Adapted> {
+    pub fn bring_to(
+        &mut self,
+        set: &[Adapter],
+        misfits: Misfits,
+        cancel: &CancelToken,
+    ) -> Result<Adapted> {
         let mut adapted = Adapted::default();
         if set.is_empty() && self.applied.is_empty() {
             return Ok(adapted);
         }
         let parts = self.parts.clone();
         let names = Names::of(&parts);
-        let wanted = plan(set, &parts, &names, &mut adapted.notes)?;
+        let wanted = plan(set, misfits, (&parts, &names), &mut adapted.notes)?;
         let nothing = Mix::default();
         let touched: BTreeSet<_> = wanted.keys().chain(self.applied.keys()).cloned().collect();
         let mut open: Option<(usize, Weights)> = None;
@@ -152,7 +166,12 @@ impl Adaptable {
             return Ok(None);
         };
         let names = Names::of(&self.parts);
-        let wanted = plan(set, &self.parts, &names, &mut Vec::new())?;
+        let wanted = plan(
+            set,
+            Misfits::Refused,
+            (&self.parts, &names),
+            &mut Vec::new(),
+        )?;
         let nothing = Mix::default();
         let mix = wanted.get(&(index, tensor.to_owned())).unwrap_or(&nothing);
         let weights = Weights::open(&self.files, folder, cancel)?;
@@ -164,14 +183,14 @@ impl Adaptable {
 /// What each tensor is to be computed from. All shapes are checked here.
 fn plan<'a>(
     set: &'a [Adapter],
-    parts: &[Part],
-    names: &'a Names,
+    misfits: Misfits,
+    (parts, names): (&[Part], &'a Names),
     notes: &mut Vec<String>,
 ) -> Result<BTreeMap<(usize, String), Mix<'a>>> {
     let mut wanted: BTreeMap<(usize, String), Mix<'a>> = BTreeMap::new();
     for adapter in set {
         let file = adapter.file.as_ref();
-        let mut lost = Vec::new();
+        let (mut lost, mut unbiased) = (Vec::new(), Vec::new());
         for (name, module) in &file.modules {
             let Some((index, own)) = names.find(name) else {
                 lost.push(name);
@@ -190,7 +209,13 @@ fn plan<'a>(
                 lost.push(name);
                 continue;
             };
-            algorithm::check(file, module, shape)?;
+            match algorithm::check(file, module, shape) {
+                Err(_) if misfits == Misfits::LeftOut => {
+                    lost.push(name);
+                    continue;
+                }
+                checked => checked?,
+            }
             let mut add = |tensor: String| {
                 let mix = wanted.entry((index, tensor)).or_default();
                 let mark = (adapter.identity.clone(), strength.to_bits());
@@ -208,8 +233,11 @@ fn plan<'a>(
             if algorithm::changes_weight(module) && shapes[0].is_some() {
                 add(weight);
             }
-            if module.has(Role::DiffBias) && shapes[1].is_some() {
-                add(bias);
+            if algorithm::changes_bias(module) {
+                match shapes[1] {
+                    Some(_) => add(bias),
+                    None => unbiased.push(name),
+                }
             }
         }
         notes.extend(
@@ -217,7 +245,14 @@ fn plan<'a>(
                 .iter()
                 .map(|note| format!("{}: {note}", name_of(file))),
         );
-        tell_lost(file, &lost, notes)?;
+        if let Some(first) = unbiased.first() {
+            notes.push(format!(
+                "{}: {} modules change a bias that their layers do not have in this model, the first is “{first}”",
+                name_of(file),
+                unbiased.len()
+            ));
+        }
+        tell_lost(file, &lost, misfits, notes)?;
     }
     Ok(wanted)
 }
@@ -228,11 +263,23 @@ fn name_of(file: &AddOnFile) -> String {
 }
 
 /// Modules without a layer: some are normal (a text encoder that this model lacks), all are not.
-fn tell_lost(file: &AddOnFile, lost: &[&String], notes: &mut Vec<String>) -> Result<()> {
+fn tell_lost(
+    file: &AddOnFile,
+    lost: &[&String],
+    misfits: Misfits,
+    notes: &mut Vec<String>,
+) -> Result<()> {
     let Some(first) = lost.first() else {
         return Ok(());
     };
     let (count, all) = (lost.len(), file.modules.len());
+    if count == all && misfits == Misfits::LeftOut {
+        notes.push(format!(
+            "{} was made for another kind of model: it is not applied to this one",
+            name_of(file)
+        ));
+        return Ok(());
+    }
     if count == all {
         return Err(EngineError::bad_file(
             file.path(),
@@ -240,8 +287,12 @@ fn tell_lost(file: &AddOnFile, lost: &[&String], notes: &mut Vec<String>) -> Res
             "choose an add-on that was made for this model's family",
         ));
     }
+    let lack = match misfits {
+        Misfits::Refused => "have no layer in",
+        Misfits::LeftOut => "fit no layer of",
+    };
     notes.push(format!(
-        "{}: {count} of {all} modules have no layer in this model, the first is “{first}”",
+        "{}: {count} of {all} modules {lack} this model, the first is “{first}”",
         name_of(file)
     ));
     Ok(())
@@ -262,14 +313,14 @@ fn changed(weights: &Weights, part: &Part, tensor: &str, mix: &Mix<'_>) -> Resul
             name,
             strength,
         } = *change;
+        let place = Place {
+            folder: &part.folder,
+            module: name,
+            shape,
+        };
         if tensor.ends_with(".bias") {
-            algorithm::apply_bias(file, module, strength, &mut values)?;
+            algorithm::apply_bias(file, module, place, strength, &mut values)?;
         } else {
-            let place = Place {
-                folder: &part.folder,
-                module: name,
-                shape,
-            };
             algorithm::apply(file, module, place, strength, &mut values)?;
         }
         if !values.iter().all(|value| value.is_finite()) {

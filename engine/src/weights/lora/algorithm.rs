@@ -6,8 +6,10 @@ use super::maths::Sides;
 use super::{decompose, hadamard, ia3, kronecker, low_rank, whole};
 use crate::error::Result;
 
-/// Largest rank that is taken: layers have at most a few thousand channels.
-const RANK_LIMIT: usize = 1 << 14;
+/// Longest side of a factor: layers have at most some ten thousand channels.
+const SIDE_LIMIT: usize = 1 << 14;
+/// Rank that is taken of any layer: small ones are often trained with that of the large ones.
+const RANK_FLOOR: usize = 1 << 10;
 
 /// A change of a weight, in its order of values.
 pub(super) type Delta = Vec<f32>;
@@ -31,15 +33,29 @@ fn algorithm(module: &Module) -> Option<&'static Algorithm> {
 }
 
 /// A side of a factor: it must be there, and no stranger than any real one.
-pub(super) fn rank_of(module: &Module, role: Role, side: usize) -> Result<usize, String> {
+pub(super) fn side_of(module: &Module, role: Role, side: usize) -> Result<usize, String> {
+    within(module, role, side, SIDE_LIMIT)
+}
+
+/// A side that is a rank. One beyond the layer's own is of no use to anybody, and its products
+/// (outputs, rank, window) would take memory without bounds.
+pub(super) fn rank_of(
+    module: &Module,
+    role: Role,
+    side: usize,
+    sides: Sides,
+) -> Result<usize, String> {
+    let full = sides.outputs.min(sides.row());
+    within(module, role, side, full.max(RANK_FLOOR))
+}
+
+fn within(module: &Module, role: Role, side: usize, limit: usize) -> Result<usize, String> {
     let shape = module
         .shape(role)
         .ok_or_else(|| format!("its counterpart “{role:?}” is missing from the file"))?;
     match shape.get(side) {
-        Some(rank) if (1..=RANK_LIMIT).contains(rank) => Ok(*rank),
-        _ => Err(format!(
-            "shape {shape:?} gives no rank of 1 to {RANK_LIMIT}"
-        )),
+        Some(rank) if (1..=limit).contains(rank) => Ok(*rank),
+        _ => Err(format!("shape {shape:?} gives no rank of 1 to {limit}")),
     }
 }
 
@@ -72,13 +88,26 @@ pub(super) fn check(file: &AddOnFile, module: &Module, shape: &[usize]) -> Resul
         if decompose::is_here(module) {
             decompose::check(module, sides)?;
         }
-        if module.has(Role::DiffBias) {
-            fits(module, Role::DiffBias, &[sides.outputs])?;
+        for role in BIASES {
+            if module.has(role) {
+                fits(module, role, &[sides.outputs])?;
+            }
+        }
+        if module.has(Role::UpBias) {
+            rank_of(module, Role::Down, 0, sides)?;
         }
         Ok(())
     };
     checked()
         .map_err(|why: String| file.bad(module, format!("{why}; it was made for another model")))
+}
+
+/// What changes a bias.
+const BIASES: [Role; 2] = [Role::DiffBias, Role::UpBias];
+
+/// Whether the module changes a bias.
+pub(super) fn changes_bias(module: &Module) -> bool {
+    BIASES.iter().any(|role| module.has(*role))
 }
 
 /// Whether the module changes the weight itself, not only the bias.
@@ -132,14 +161,24 @@ pub(super) fn apply(
 pub(super) fn apply_bias(
     file: &AddOnFile,
     module: &Module,
+    place: Place<'_>,
     strength: f64,
     bias: &mut [f32],
 ) -> Result<()> {
-    let change = file.need(module, Role::DiffBias)?.values;
-    let strength = strength as f32;
-    bias.iter_mut()
-        .zip(&change)
-        .for_each(|(value, change)| *value += strength * change);
+    for role in BIASES {
+        let Some(change) = file.read(module, role)? else {
+            continue;
+        };
+        let mut factor = strength;
+        if role == Role::UpBias {
+            let rank = side_of(module, Role::Down, 0).map_err(|why| file.bad(module, why))?;
+            factor *= scale(file, module, place, Some(rank))?;
+        }
+        let factor = factor as f32;
+        bias.iter_mut()
+            .zip(&change.values)
+            .for_each(|(value, change)| *value += factor * change);
+    }
     Ok(())
 }
 

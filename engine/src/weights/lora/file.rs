@@ -22,6 +22,8 @@ pub(super) enum Role {
     Magnitude,
     Down,
     Up,
+    /// PEFT's bias of `lora_B`: scaled as the product is.
+    UpBias,
     Mid,
     Hada1A,
     Hada1B,
@@ -37,6 +39,7 @@ pub(super) enum Role {
     Kron2B,
     Kron2T,
     Diff,
+    /// LyCORIS' difference of a bias: taken as it is.
     DiffBias,
     Ia3,
     Ia3OnInput,
@@ -59,7 +62,8 @@ const SUFFIXES: &[(&str, Role)] = &[
     (".lora_B.weight", Role::Up),
     (".lora_A.default.weight", Role::Down),
     (".lora_B.default.weight", Role::Up),
-    (".lora_B.bias", Role::DiffBias),
+    (".lora_B.bias", Role::UpBias),
+    (".lora_B.default.bias", Role::UpBias),
     (".lora.down.weight", Role::Down),
     (".lora.up.weight", Role::Up),
     (".lora_linear_layer.down.weight", Role::Down),

@@ -22,9 +22,9 @@ const HALVES: [[Role; 3]; 2] = [
 /// (rank, inputs), `t` (rank, rank, window).
 fn check(module: &Module, sides: Sides) -> Result<Option<usize>, String> {
     for [core, outer, inner] in HALVES {
-        let rank = rank_of(module, inner, 0)?;
+        let rank = rank_of(module, inner, 0, sides)?;
         if module.has(core) {
-            let outer_rank = rank_of(module, outer, 0)?;
+            let outer_rank = rank_of(module, outer, 0, sides)?;
             fits(module, core, &[outer_rank, rank, sides.taps])?;
             fits(module, outer, &[outer_rank, sides.outputs])?;
             fits(module, inner, &[rank, sides.inputs])?;
@@ -33,7 +33,7 @@ fn check(module: &Module, sides: Sides) -> Result<Option<usize>, String> {
             fits(module, inner, &[rank, sides.row()])?;
         }
     }
-    rank_of(module, Role::Hada1B, 0).map(Some)
+    rank_of(module, Role::Hada1B, 0, sides).map(Some)
 }
 
 fn delta(file: &AddOnFile, module: &Module, sides: Sides) -> Result<Delta> {

@@ -3,7 +3,7 @@
 
 use rayon::prelude::*;
 
-use super::algorithm::{Algorithm, Delta, fits, rank_of};
+use super::algorithm::{Algorithm, Delta, fits, rank_of, side_of};
 use super::file::{AddOnFile, Module, Role};
 use super::maths::{Sides, product, transposed, tucker};
 use crate::error::Result;
@@ -29,9 +29,9 @@ fn first_sides(module: &Module) -> Result<[usize; 2], String> {
         let rows = shape.first().copied().unwrap_or(0).max(1);
         return Ok([rows, whole / rows]);
     }
-    let rank = rank_of(module, Role::Kron1B, 0)?;
-    let rows = rank_of(module, Role::Kron1A, 0)?;
-    let columns = rank_of(module, Role::Kron1B, 1)?;
+    let rank = side_of(module, Role::Kron1B, 0)?;
+    let rows = side_of(module, Role::Kron1A, 0)?;
+    let columns = side_of(module, Role::Kron1B, 1)?;
     fits(module, Role::Kron1A, &[rows, rank])?;
     fits(module, Role::Kron1B, &[rank, columns])?;
     Ok([rows, columns])
@@ -54,12 +54,12 @@ fn check(module: &Module, sides: Sides) -> Result<Option<usize>, String> {
     let inner = second_sides(sides, [rows, columns]);
     if module.has(Role::Kron2) {
         fits(module, Role::Kron2, &[inner.outputs, inner.row()])?;
-        let rank = rank_of(module, Role::Kron1B, 0).ok();
+        let rank = rank_of(module, Role::Kron1B, 0, sides).ok();
         return Ok(rank.filter(|_| !module.has(Role::Kron1)));
     }
-    let rank = rank_of(module, Role::Kron2B, 0)?;
+    let rank = rank_of(module, Role::Kron2B, 0, sides)?;
     if module.has(Role::Kron2T) {
-        let outer = rank_of(module, Role::Kron2A, 0)?;
+        let outer = rank_of(module, Role::Kron2A, 0, sides)?;
         fits(module, Role::Kron2T, &[outer, rank, inner.taps])?;
         fits(module, Role::Kron2A, &[outer, inner.outputs])?;
         fits(module, Role::Kron2B, &[rank, inner.inputs])?;

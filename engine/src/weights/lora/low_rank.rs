@@ -14,9 +14,9 @@ pub(super) const SPEC: Algorithm = Algorithm {
 
 /// `down` (rank, inputs, window), `up` (outputs, rank), `mid` (rank of up, rank of down, window).
 fn check(module: &Module, sides: Sides) -> Result<Option<usize>, String> {
-    let rank = rank_of(module, Role::Down, 0)?;
+    let rank = rank_of(module, Role::Down, 0, sides)?;
     if module.has(Role::Mid) {
-        let outer = rank_of(module, Role::Up, 1)?;
+        let outer = rank_of(module, Role::Up, 1, sides)?;
         fits(module, Role::Mid, &[outer, rank, sides.taps])?;
         fits(module, Role::Down, &[rank, sides.inputs])?;
         fits(module, Role::Up, &[sides.outputs, outer])?;

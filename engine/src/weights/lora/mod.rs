@@ -21,6 +21,6 @@ mod maths;
 mod naming;
 mod whole;
 
-pub use adapt::{Adapted, Adapter, Strengths};
+pub use adapt::{Adapted, Adapter, Misfits, Strengths};
 pub use file::AddOnFile;
 pub use naming::Part;
