@@ -46,7 +46,6 @@ fn the_switch_decides_whose_picture_it_is() {
 fn the_refiners_files_are_told_and_checked_as_the_models() {
     let running = Running::start();
     let mut wanted = with_refiner("xl", "xl_refiner", 0.5);
-    wanted.prompt = "a red apple ".repeat(60);
     let hash = |recipe: &Recipe| recipe.refiner.clone().unwrap().model.sha256;
     let first = running.records(request(wanted.clone())).unwrap().remove(0);
     let told = hash(&first.recipe).expect("its files were read");
