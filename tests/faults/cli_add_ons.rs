@@ -79,7 +79,7 @@ fn named_listed_recorded_and_mistyped() {
     machine.refuses(2, &refused, &["is not NAME"]);
     let listed = machine.run(&["models", "--models", &models[1]]).out;
     for words in [
-        "kohya: lora",
+        "kohya.safetensors: lora",
         "also called Kohya alias",
         "words: kohya style, red apple",
     ] {

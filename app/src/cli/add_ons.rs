@@ -67,8 +67,11 @@ impl AddOns {
             if catalog.add_on(AddOnKind::Lora, &name, None).is_none() {
                 let loras = catalog.add_ons.iter();
                 let loras = loras.filter(|known| known.kind == AddOnKind::Lora);
-                let names = loras.map(|known| known.name.as_str());
-                return Err(unknown("LoRA", &name, names));
+                let names = loras.flat_map(|known| {
+                    let stem = known.path.file_stem().and_then(|stem| stem.to_str());
+                    [Some(known.name.as_str()), stem]
+                });
+                return Err(unknown("LoRA", &name, names.flatten()));
             }
             used.push(AddOnUse {
                 name,

@@ -88,7 +88,8 @@ impl Catalog {
     }
 
     /// The add-ons that a name may mean, by their files: the one of that very name first, then those
-    /// whose paths end so. `moved`: where there is none, those of that file name in other folders.
+    /// whose paths end so, safetensors before other formats. `moved`: where there is none, those of that
+    /// file name in other folders.
     pub fn called(&self, kind: AddOnKind, name: &str, moved: bool) -> Vec<&AddOnInfo> {
         let all = || self.add_ons.iter().filter(|add_on| add_on.kind == kind);
         let (exact, others): (Vec<_>, Vec<_>) = all().partition(|add_on| add_on.name == name);
@@ -98,6 +99,11 @@ impl Catalog {
         if called.is_empty() && moved {
             called.extend(all().filter(|add_on| add_on.lies_at(file_name)));
         }
+        let is_other = |add_on: &AddOnInfo| {
+            let ending = add_on.path.extension();
+            !ending.is_some_and(|ending| ending.eq_ignore_ascii_case("safetensors"))
+        };
+        called.sort_by_key(|add_on| (add_on.name != name, is_other(add_on)));
         called
     }
 
