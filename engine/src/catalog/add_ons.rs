@@ -394,7 +394,7 @@ mod tests {
             assert_eq!(found(name, None), Some(at), "{name}");
         }
         assert_eq!(found("detail", None), Some(0));
-        assert_eq!(found("xl/detail", None), Some(2));
+        assert_eq!(found("xl/detail", None), Some(3), "safetensors first");
         assert_eq!(found("gone/detail", None), None);
         assert_eq!(
             found("gone/detail", Some("cccccccc")),
