@@ -172,9 +172,12 @@ fn absent(kind: &str) -> EngineError {
 #[cfg(feature = "cuda")]
 fn open_cuda(ordinal: usize) -> Result<(Device, String)> {
     let device = Device::new_cuda(ordinal).map_err(|error| {
+        // Further lines tell where in the library it happened.
+        let error = error.to_string();
+        let reason = error.lines().next().unwrap_or_default();
         EngineError::invalid(
             "device",
-            format!("CUDA device {ordinal} cannot be opened: {error}"),
+            format!("CUDA device {ordinal} cannot be opened: {reason}"),
         )
     })?;
     Ok((device, format!("cuda:{ordinal}")))
