@@ -13,7 +13,8 @@ fn running() -> Running {
     })
 }
 
-fn run(running: &Running, recipe: &Recipe) -> (Picture, Record) {
+/// Makes a recipe's picture.
+pub(crate) fn run(running: &Running, recipe: &Recipe) -> (Picture, Record) {
     let job = running.submit_request(request(recipe.clone()));
     for event in running.until_end(job) {
         match event {

@@ -8,15 +8,16 @@ use pentimento_engine::backend::Backend;
 use pentimento_engine::cancel::CancelToken;
 use pentimento_engine::catalog::Catalog;
 use pentimento_engine::families::identify;
-use pentimento_engine::raster::Picture;
 use pentimento_engine::recipe::{
     AddOnKind, AddOnUse, ModelRef, Precision, Recipe, Record, Refiner, dialects::a1111,
 };
 use pentimento_engine::weights::files::ModelFiles;
 use pentimento_engine::weights::lora::{Adapter, AddOnFile, Strengths};
 use support::places::{fixture, model};
-use support::running::{Options, Running, recipe, request};
+use support::running::{Options, Running, recipe};
 use tempfile::TempDir;
+
+use crate::add_ons::run;
 
 /// A tensor: name, shape, and what its values are about.
 type Tensor<'a> = (&'a str, &'a [usize], f32);
@@ -48,20 +49,6 @@ fn running(folder: &TempDir) -> Running {
         model_folders: vec![fixture("models"), folder.path().to_owned()],
         ..Options::default()
     })
-}
-
-fn run(running: &Running, recipe: &Recipe) -> (Picture, Record) {
-    let job = running.submit_request(request(recipe.clone()));
-    for event in running.until_end(job) {
-        match event {
-            pentimento_engine::event::Event::ImageReady { image, record, .. } => {
-                return (image, *record);
-            }
-            pentimento_engine::event::Event::Failed { error, .. } => panic!("{error}"),
-            _ => {}
-        }
-    }
-    panic!("no picture");
 }
 
 fn prompted(model: &str, prompt: &str) -> Recipe {

@@ -56,6 +56,22 @@ pub(crate) fn ldm_modules<'a>(modules: &BTreeSet<&'a str>) -> Vec<(String, &'a s
         .collect()
 }
 
+/// A layer of a block and the attention behind it, where `at` holds both in LDM.
+fn pair(block: &str, layer: usize, at: &str) -> [LdmPlace; 2] {
+    [
+        (
+            format!("{block}.resnets.{layer}"),
+            format!("{at}.0"),
+            Some(RESNET),
+        ),
+        (
+            format!("{block}.attentions.{layer}"),
+            format!("{at}.1"),
+            None,
+        ),
+    ]
+}
+
 /// Diffusers' prefixes with LDM's, and how parts below are renamed if they are.
 fn ldm_places(modules: &BTreeSet<&str>) -> Vec<LdmPlace> {
     let has = |place: &str| {
@@ -86,17 +102,7 @@ fn ldm_places(modules: &BTreeSet<&str>) -> Vec<LdmPlace> {
         .take_while(|at| has(at))
     {
         for layer in (0..).take_while(|layer| has(&format!("{block}.resnets.{layer}"))) {
-            let at = format!("input_blocks.{number}");
-            places.push((
-                format!("{block}.resnets.{layer}"),
-                format!("{at}.0"),
-                Some(RESNET),
-            ));
-            places.push((
-                format!("{block}.attentions.{layer}"),
-                format!("{at}.1"),
-                None,
-            ));
+            places.extend(pair(&block, layer, &format!("input_blocks.{number}")));
             number += 1;
         }
         let down = format!("{block}.downsamplers.0");
@@ -112,17 +118,7 @@ fn ldm_places(modules: &BTreeSet<&str>) -> Vec<LdmPlace> {
     {
         let layers = (0..).take_while(|layer| has(&format!("{block}.resnets.{layer}")));
         for layer in layers {
-            let at = format!("output_blocks.{number}");
-            places.push((
-                format!("{block}.resnets.{layer}"),
-                format!("{at}.0"),
-                Some(RESNET),
-            ));
-            places.push((
-                format!("{block}.attentions.{layer}"),
-                format!("{at}.1"),
-                None,
-            ));
+            places.extend(pair(&block, layer, &format!("output_blocks.{number}")));
             number += 1;
         }
         // Behind the level's last blocks.
