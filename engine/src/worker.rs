@@ -23,7 +23,7 @@ use crate::engine::{Shared, StageProbe, Tuning};
 use crate::error::{EngineError, Result};
 use crate::event::{Event, JobId, Stage};
 use crate::families::identify;
-use crate::families::model::{Conditioning, Model};
+use crate::families::model::{Conditioning, Model, ModelPart};
 use crate::forecast;
 use crate::library::files::numbered;
 use crate::library::{Library, save_to_file, save_to_folder};
@@ -497,6 +497,8 @@ impl Loaded {
     ) -> Result<Self> {
         let compute = backend.compute(precision);
         let model = (identify(&found.files)?.load)(&found.files, &compute, cancel)?;
+        model.fetch(ModelPart::TextEncoders, cancel)?;
+        model.fetch(ModelPart::Network, cancel)?;
         let map = LinearMap::for_autoencoder(model.autoencoder(), backend.device(), cancel)?;
         Ok(Self {
             found: found.clone(),

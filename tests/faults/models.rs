@@ -9,6 +9,7 @@ use pentimento_engine::cancel::CancelToken;
 use pentimento_engine::client::EngineClient;
 use pentimento_engine::error::EngineError;
 use pentimento_engine::families::identify;
+use pentimento_engine::families::model::ModelPart;
 use pentimento_engine::recipe::Precision;
 use pentimento_engine::weights::files::ModelFiles;
 use serde_json::{Value, json};
@@ -35,7 +36,10 @@ fn verdict(folder: &Path) -> Option<EngineError> {
         .compute(Precision::F32);
     let result = identify(&files).and_then(|family| {
         (family.inspect)(&files)?;
-        (family.load)(&files, &compute, &CancelToken::default()).map(|_loaded| ())
+        let cancel = CancelToken::default();
+        let model = (family.load)(&files, &compute, &cancel)?;
+        model.fetch(ModelPart::TextEncoders, &cancel)?;
+        model.fetch(ModelPart::Network, &cancel)
     });
     assert!(
         began.elapsed() < VERDICT,

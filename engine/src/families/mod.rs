@@ -30,9 +30,9 @@ pub struct FamilySpec {
     pub inspect: fn(&ModelFiles) -> Result<ModelFacts>,
     /// Reads the tokenizer alone, to count tokens.
     pub tokenizer: fn(&ModelFiles) -> Result<Tokenizer>,
-    /// Loads everything to where it computes.
+    /// Opens and checks everything. Weights are read when they are needed: [`Model::fetch`].
     pub load: fn(&ModelFiles, &Compute, &CancelToken) -> Result<Box<dyn Model>>,
-    /// Loads an autoencoder in a file of its own, in place of that of one of its models; refuses one of
+    /// Opens an autoencoder in a file of its own, in place of that of one of its models; refuses one of
     /// other latents.
     pub stand_in: fn(&StandIn<'_>, &Compute, &CancelToken) -> Result<Box<dyn Autoencoder>>,
 }

@@ -92,12 +92,29 @@ pub struct Conditioning {
     pub count: (usize, usize),
 }
 
-/// A loaded model.
+/// What of a model's weights comes into memory and leaves it as a whole.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ModelPart {
+    /// What reads the prompts.
+    TextEncoders,
+    /// What predicts.
+    Network,
+}
+
+/// A model whose files were opened and checked. Its weights are read when they are first needed, or by
+/// [`Model::fetch`].
 pub trait Model: Send + Sync {
     /// What it is.
     fn facts(&self) -> &ModelFacts;
     /// Things the user should know: unused tensors…
     fn warnings(&self) -> &[String];
+    /// Reads those weights of a part that are not in memory.
+    ///
+    /// # Errors
+    /// `Cancelled`, `BadFile` or `Io` when they cannot be read, `Compute` when the device fails.
+    fn fetch(&self, part: ModelPart, cancel: &CancelToken) -> Result<()>;
+    /// Gives the memory of a part's weights back, until they are needed again.
+    fn set_aside(&self, part: ModelPart);
     /// Encodes a text that holds for a whole step: [`crate::prompt::timeline`] comes before. What
     /// lies beyond the model's context continues in further chunks, or is cut, as `reading` says.
     ///

@@ -9,8 +9,9 @@ use crate::error::Result;
 use crate::kernels::cpu::conv::Window;
 use crate::kernels::cpu::pack::PackedMatrix;
 use crate::kernels::cpu::{self, Isa, Precision};
+use crate::weights::rows::StoredRows;
 use crate::weights::slot::Slot;
-use crate::weights::{Scope, Stored, with_stored};
+use crate::weights::{Scope, with_stored};
 
 /// Zero padding of a convolution in pixels: before (top, left) and after (bottom, right).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -322,9 +323,9 @@ pub struct Embedding {
 #[derive(Clone, Debug)]
 pub(super) enum Table {
     Tensor(Tensor),
-    /// As stored: few rows are ever read, so they are converted when they are. The precision is
-    /// that of the rows given out.
-    Host(Arc<Stored>, Precision),
+    /// Few rows are ever wanted, so a large table stays in its file. The precision is that of the rows
+    /// given out.
+    Host(Arc<StoredRows>, Precision),
 }
 
 impl Embedding {
@@ -339,7 +340,7 @@ impl Embedding {
                 Table::Tensor(scope.tensor("weight", &shape)?.to_dtype(*dtype)?)
             }
             Compute::Cpu { precision, .. } => {
-                Table::Host(Arc::new(scope.stored("weight", &shape)?), *precision)
+                Table::Host(Arc::new(scope.rows("weight", shape)?), *precision)
             }
         };
         Ok(Self {

@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::SystemTime;
 
 use crate::engine::EmbeddedModel;
 use crate::error::{EngineError, Result};
@@ -194,7 +195,12 @@ pub struct ByteSource {
 
 #[derive(Debug)]
 enum Origin {
-    File { file: File, len: u64 },
+    File {
+        file: File,
+        len: u64,
+        /// Of the last change, where the system says.
+        changed: Option<SystemTime>,
+    },
     Static(&'static [u8]),
     Shared(Arc<[u8]>),
 }
@@ -224,6 +230,7 @@ impl ByteSource {
             origin: Origin::File {
                 file,
                 len: facts.len(),
+                changed: facts.modified().ok(),
             },
         })
     }
@@ -245,6 +252,27 @@ impl ByteSource {
     /// Whether there are no bytes.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// Whether it is still what was opened: for reads that come long after the checks.
+    ///
+    /// # Errors
+    /// `BadFile` when the file was written to meanwhile, `Io` when the system does not say.
+    pub fn check_unchanged(&self) -> Result<()> {
+        let Origin::File { file, len, changed } = &self.origin else {
+            return Ok(());
+        };
+        let facts = file
+            .metadata()
+            .map_err(|error| EngineError::io(&self.label, "read", &error))?;
+        if facts.len() == *len && facts.modified().ok() == *changed {
+            return Ok(());
+        }
+        Err(EngineError::bad_file(
+            &self.label,
+            "the file was changed while its model was in use",
+            "make the picture again: the model is loaded anew then",
+        ))
     }
 
     /// Fills `buffer` from byte `offset` on.

@@ -8,6 +8,7 @@ pub mod format;
 pub mod gguf;
 pub mod lora;
 pub mod names;
+pub mod rows;
 pub mod safetensors;
 pub mod single;
 pub mod slot;
@@ -17,6 +18,7 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Display;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use candle_core::Tensor;
 
@@ -25,8 +27,9 @@ use crate::error::{EngineError, Result};
 use crate::nn::Compute;
 use element::Entry;
 use files::{ByteSource, ModelFiles};
+use rows::StoredRows;
 use single::SingleFile;
-use slot::{Slot, Slots};
+use slot::{Origin, Slot, Slots};
 
 pub use stored::Stored;
 pub(crate) use stored::with_stored;
@@ -34,7 +37,7 @@ pub(crate) use stored::with_stored;
 /// All tensors of one part of a model (its UNet, its text encoder…), from one file or from shards.
 pub struct Weights {
     label: PathBuf,
-    shards: Vec<ByteSource>,
+    shards: Vec<Arc<ByteSource>>,
     entries: BTreeMap<String, (usize, Entry)>,
     used: RefCell<BTreeSet<String>>,
     slots: RefCell<Slots>,
@@ -124,7 +127,7 @@ impl Weights {
         };
         Ok(Self {
             label,
-            shards: vec![file.source],
+            shards: vec![Arc::new(file.source)],
             entries: entries
                 .into_iter()
                 .map(|(name, entry)| (name, (0, entry)))
@@ -159,7 +162,7 @@ impl Weights {
         }
         Ok(Self {
             label,
-            shards,
+            shards: shards.into_iter().map(Arc::new).collect(),
             entries,
             used: RefCell::default(),
             slots: RefCell::default(),
@@ -191,7 +194,8 @@ impl Weights {
         self.slots.borrow().clone()
     }
 
-    pub(in crate::weights) fn load(&self, name: &str, shape: &[usize]) -> Result<Stored> {
+    /// Where a tensor lies, once it is found to be of that shape and a weight.
+    fn locate(&self, name: &str, shape: &[usize]) -> Result<Origin> {
         self.cancel.check()?;
         let Some((shard, entry)) = self.entries.get(name) else {
             return Err(EngineError::bad_file(
@@ -211,9 +215,15 @@ impl Weights {
                 "the weights do not fit the model's config.json: copy both from one source",
             ));
         }
-        let stored = Stored::read(source, name, entry)?;
+        if !entry.element.is_weight() {
+            return Err(stored::not_weights(source, name));
+        }
         self.used.borrow_mut().insert(name.to_owned());
-        Ok(stored)
+        Ok(Origin {
+            source: Arc::clone(source),
+            name: name.to_owned(),
+            entry: entry.clone(),
+        })
     }
 }
 
@@ -252,7 +262,8 @@ impl Scope<'_> {
     /// # Errors
     /// `BadFile` when it is missing, of another shape or type, or holds non-finite numbers.
     pub fn stored(&self, name: &str, shape: &[usize]) -> Result<Stored> {
-        self.weights.load(&format!("{}{name}", self.prefix), shape)
+        let full = format!("{}{name}", self.prefix);
+        self.weights.locate(&full, shape)?.read()
     }
 
     /// A tensor stored in any of these shapes (a linear layer as 1x1 convolution).
@@ -261,7 +272,8 @@ impl Scope<'_> {
     /// As [`Self::stored`]; the first shape is the one named.
     pub fn stored_in(&self, name: &str, shapes: &[&[usize]]) -> Result<Stored> {
         let full = format!("{}{name}", self.prefix);
-        self.weights.load(&full, self.stored_shape(&full, shapes))
+        let shape = self.stored_shape(&full, shapes);
+        self.weights.locate(&full, shape)?.read()
     }
 
     fn stored_shape<'s>(&self, full: &str, shapes: &[&'s [usize]]) -> &'s [usize] {
@@ -271,11 +283,11 @@ impl Scope<'_> {
         fits.unwrap_or(&shapes[0])
     }
 
-    /// A tensor stored in any of these shapes, in the form that `make` gives it, in a place that can
-    /// be filled again.
+    /// A place for a tensor stored in any of these shapes, in the form that `make` gives it. It is read
+    /// when it is first needed.
     ///
     /// # Errors
-    /// As [`Self::stored_in`], and those of `make`.
+    /// `BadFile` when it is missing, of another shape, or holds no weights.
     pub fn slot<T: Send + Sync + 'static>(
         &self,
         name: &str,
@@ -284,10 +296,19 @@ impl Scope<'_> {
     ) -> Result<Slot<T>> {
         let full = format!("{}{name}", self.prefix);
         let shape = self.stored_shape(&full, shapes);
-        let slot = Slot::fill(self.weights.load(&full, shape)?, make)?;
+        let slot = Slot::new(self.weights.locate(&full, shape)?, make);
         let mut slots = self.weights.slots.borrow_mut();
         slots.register(full, shape.to_vec(), &slot);
         Ok(slot)
+    }
+
+    /// A table of exactly that shape of which few rows will be wanted.
+    ///
+    /// # Errors
+    /// As [`Self::stored`].
+    pub fn rows(&self, name: &str, shape: [usize; 2]) -> Result<StoredRows> {
+        let full = format!("{}{name}", self.prefix);
+        StoredRows::open(self.weights.locate(&full, &shape)?, &self.weights.cancel)
     }
 
     /// A tensor as f32 on the device, of exactly that shape.

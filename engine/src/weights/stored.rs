@@ -71,13 +71,8 @@ impl Stored {
                     _ => (entry, None),
                 };
                 let bytes = entry.read(source)?;
-                let values = element::to_f32(&bytes, other).ok_or_else(|| {
-                    EngineError::bad_file(
-                        source.label(),
-                        format!("tensor “{name}” holds integers where weights are needed"),
-                        "the file is damaged or of another kind: choose another",
-                    )
-                })?;
+                let values =
+                    element::to_f32(&bytes, other).ok_or_else(|| not_weights(source, name))?;
                 if !values.iter().all(|&value| is_finite_f32(value)) {
                     return Err(not_finite(source, name));
                 }
@@ -169,6 +164,15 @@ fn read_as<T: bytemuck::Pod + Send + Sync>(
             Err(not_finite(source, name))
         })?;
     Ok(values)
+}
+
+/// What is said of a tensor of integers.
+pub(super) fn not_weights(source: &ByteSource, name: &str) -> EngineError {
+    EngineError::bad_file(
+        source.label(),
+        format!("tensor “{name}” holds integers where weights are needed"),
+        "the file is damaged or of another kind: choose another",
+    )
 }
 
 fn not_finite(source: &ByteSource, name: &str) -> EngineError {

@@ -21,7 +21,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use candle_core::Tensor;
 
 use super::FamilySpec;
-use super::model::{Autoencoder, Conditioning, LatentFacts, Model, ModelFacts, NetworkInput, Word};
+use super::model::{
+    Autoencoder, Conditioning, LatentFacts, Model, ModelFacts, ModelPart, NetworkInput, Word,
+};
 use super::reuse::DeepReuse;
 use crate::cancel::CancelToken;
 use crate::error::{EngineError, Result};
@@ -263,7 +265,7 @@ fn load(files: &ModelFiles, compute: &Compute, cancel: &CancelToken) -> Result<B
         facts: parts.facts,
         warnings,
         contexts: Mutex::default(),
-        adaptable: Adaptable::new(files.clone(), places),
+        adaptable: Adaptable::new(places),
     }))
 }
 
@@ -288,6 +290,14 @@ struct StableDiffusion {
 const CONTEXT_TOKENS_LIMIT: usize = 1024;
 
 impl StableDiffusion {
+    fn places(&self, wanted: ModelPart) -> impl Iterator<Item = &Slots> {
+        let is_text = wanted == ModelPart::TextEncoders;
+        let parts = self.adaptable.parts().iter();
+        parts
+            .filter(move |part| part.is_text() == is_text)
+            .map(|part| &part.slots)
+    }
+
     /// Text tokens (1, M, C) each, as one batch, read by the UNet; kept from the last time.
     fn context(&self, tokens: &[&Act]) -> Result<Arc<Context>> {
         let is_same = |kept: &[Act]| {
@@ -328,6 +338,18 @@ impl Model for StableDiffusion {
 
     fn warnings(&self) -> &[String] {
         &self.warnings
+    }
+
+    fn fetch(&self, part: ModelPart, cancel: &CancelToken) -> Result<()> {
+        self.places(part).try_for_each(|slots| slots.fill(cancel))
+    }
+
+    fn set_aside(&self, part: ModelPart) {
+        self.places(part).for_each(Slots::empty);
+        if part == ModelPart::Network {
+            let mut contexts = self.contexts.lock().unwrap_or_else(PoisonError::into_inner);
+            contexts.clear();
+        }
     }
 
     fn encode_prompt(

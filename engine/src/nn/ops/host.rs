@@ -14,7 +14,7 @@ use crate::kernels::cpu::{Isa, trusted_isa};
 use crate::nn::act::Host;
 use crate::nn::memory::{Buffer, Kept};
 use crate::nn::{Embedding, GroupNorm};
-use crate::weights::Stored;
+use crate::weights::rows::StoredRows;
 
 fn kernel(function: Activation) -> cpu::Activation {
     match function {
@@ -348,7 +348,11 @@ pub(super) fn layer_norm<T: Kept>(
     Ok(x.with(data))
 }
 
-pub(super) fn embed<T: Kept>(ids: &[u32], values: &Stored, table: &Embedding) -> Result<Host<T>> {
+pub(super) fn embed<T: Kept>(
+    ids: &[u32],
+    values: &StoredRows,
+    table: &Embedding,
+) -> Result<Host<T>> {
     let channels = table.channels;
     let mut data = Vec::with_capacity(ids.len() * channels);
     for &id in ids {
@@ -356,10 +360,8 @@ pub(super) fn embed<T: Kept>(ids: &[u32], values: &Stored, table: &Embedding) ->
             data.extend(row?.iter().map(|value| T::from_f32(*value)));
             continue;
         }
-        let at = id as usize * channels;
-        let row = values
-            .to_f32_part(at..at + channels)
-            .ok_or_else(|| misfit("embedding"))?;
+        let row = values.row(id as usize)?;
+        let row = row.ok_or_else(|| misfit("embedding"))?;
         data.extend(row.into_iter().map(T::from_f32));
     }
     let (batch, height, width) = (1, 1, ids.len());

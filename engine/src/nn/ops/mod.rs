@@ -238,11 +238,11 @@ pub fn conv2d(x: &Act, conv: &Conv2d) -> Result<Act> {
 /// # Errors
 /// `Compute` when shapes do not fit or the device fails.
 pub fn conv2d_then(x: &Act, conv: &Conv2d, then: &Then<'_>) -> Result<Act> {
-    match conv.weight.get().as_ref() {
+    match conv.weight.get()?.as_ref() {
         ConvWeight::Tensor(weight) => tensor::conv2d(&x.tensor()?, weight, conv, then),
         ConvWeight::Host(weight) => {
             let x = to_host(x, weight.weight().precision())?;
-            let bias = now(&conv.bias);
+            let bias = now(&conv.bias)?;
             let around = host::Around {
                 bias: host_values(bias.as_deref())?,
                 ..host::Around::default()
@@ -287,15 +287,15 @@ fn normed(
     then: &Then<'_>,
     onto: Option<Act>,
 ) -> Result<Act> {
-    let weight = conv.weight.get();
+    let weight = conv.weight.get()?;
     let ConvWeight::Host(weight) = weight.as_ref() else {
         let x = group_norm(x, norm, Some(function))?;
         let onto = onto.as_ref().map(Then::add);
         return conv2d_then(&x, conv, onto.as_ref().unwrap_or(then));
     };
     let x = to_host(x, weight.weight().precision())?;
-    let bias = now(&conv.bias);
-    let scales = [norm.scales.weight.get(), norm.scales.bias.get()];
+    let bias = now(&conv.bias)?;
+    let scales = [norm.scales.weight.get()?, norm.scales.bias.get()?];
     let around = host::Around {
         norm: Some(host_norm(norm, &scales, Some(function))?),
         bias: host_values(bias.as_deref())?,
@@ -312,14 +312,14 @@ fn normed(
 /// # Errors
 /// `Compute` when shapes do not fit or the device fails.
 pub fn upsample_conv2d(x: &Act, size: (usize, usize), conv: &Conv2d) -> Result<Act> {
-    match conv.weight.get().as_ref() {
+    match conv.weight.get()?.as_ref() {
         ConvWeight::Tensor(weight) => {
             let grown = named("upsampling", x.tensor()?.upsample_nearest2d(size.0, size.1))?;
             tensor::conv2d(&grown, weight, conv, &Then::default())
         }
         ConvWeight::Host(weight) => {
             let x = to_host(x, weight.weight().precision())?;
-            let bias = now(&conv.bias);
+            let bias = now(&conv.bias)?;
             let around = host::Around {
                 bias: host_values(bias.as_deref())?,
                 grow: Some(size),
@@ -343,7 +343,7 @@ pub fn linear(x: &Act, layer: &Linear) -> Result<Act> {
 /// # Errors
 /// `Compute` when the device fails.
 pub fn in_precision_of(x: &Act, layer: &Linear) -> Result<Act> {
-    Ok(match layer.weight.get().as_ref() {
+    Ok(match layer.weight.get()?.as_ref() {
         LinearWeight::Tensor(_) => x.clone(),
         LinearWeight::Host(weight) => Act(match weight.precision() {
             Precision::F32 => Repr::F32(Same::same(x)?),
@@ -357,11 +357,11 @@ pub fn in_precision_of(x: &Act, layer: &Linear) -> Result<Act> {
 /// # Errors
 /// `Compute` when shapes do not fit or the device fails.
 pub fn linear_then(x: &Act, layer: &Linear, then: &Then<'_>) -> Result<Act> {
-    match layer.weight.get().as_ref() {
+    match layer.weight.get()?.as_ref() {
         LinearWeight::Tensor(weight) => tensor::linear(&x.tensor()?, weight, layer, then),
         LinearWeight::Host(weight) => {
             let x = to_host(x, weight.precision())?;
-            let bias = now(&layer.bias);
+            let bias = now(&layer.bias)?;
             let bias = host_values(bias.as_deref())?;
             Ok(on_host!(&x, x => host::linear(x, weight, bias, then, None)?))
         }
@@ -374,11 +374,11 @@ pub fn linear_then(x: &Act, layer: &Linear, then: &Then<'_>) -> Result<Act> {
 /// # Errors
 /// `Compute` when shapes do not fit or the device fails.
 pub fn geglu(x: &Act, layer: &Linear) -> Result<Act> {
-    match layer.weight.get().as_ref() {
+    match layer.weight.get()?.as_ref() {
         LinearWeight::Tensor(weight) => tensor::geglu(&x.tensor()?, weight, layer),
         LinearWeight::Host(weight) => {
             let x = to_host(x, weight.precision())?;
-            let bias = now(&layer.bias);
+            let bias = now(&layer.bias)?;
             let bias = host_values(bias.as_deref())?;
             let then = Then::default();
             let gate = Some(Activation::Gelu);
@@ -392,7 +392,7 @@ pub fn geglu(x: &Act, layer: &Linear) -> Result<Act> {
 /// # Errors
 /// `Compute` when shapes do not fit or the device fails.
 pub fn group_norm(x: &Act, norm: &GroupNorm, then: Option<Activation>) -> Result<Act> {
-    let scales = [norm.scales.weight.get(), norm.scales.bias.get()];
+    let scales = [norm.scales.weight.get()?, norm.scales.bias.get()?];
     if let [Values::Tensor(weight), Values::Tensor(bias)] = scales.each_ref().map(Arc::as_ref) {
         return tensor::group_norm(&x.tensor()?, norm, [weight, bias], then);
     }
@@ -407,7 +407,7 @@ pub fn group_norm(x: &Act, norm: &GroupNorm, then: Option<Activation>) -> Result
 /// `Compute` when shapes do not fit or the device fails.
 pub fn layer_norm(x: &Act, norm: &LayerNorm) -> Result<Act> {
     let Scales { weight, bias, isa } = &norm.scales;
-    match (weight.get().as_ref(), bias.get().as_ref()) {
+    match (weight.get()?.as_ref(), bias.get()?.as_ref()) {
         (Values::Tensor(weight), Values::Tensor(bias)) => {
             tensor::layer_norm(&x.tensor()?, [weight, bias], norm.epsilon)
         }
@@ -499,8 +499,8 @@ fn learned_row(table: &Embedding, id: u32) -> Option<Result<&[f32]>> {
 }
 
 /// A layer's vector as it is now.
-fn now(values: &Option<Slot<Values>>) -> Option<Arc<Values>> {
-    values.as_ref().map(Slot::get)
+fn now(values: &Option<Slot<Values>>) -> Result<Option<Arc<Values>>> {
+    values.as_ref().map(Slot::get).transpose()
 }
 
 /// A layer's vector on the host.

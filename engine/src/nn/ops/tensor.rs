@@ -98,6 +98,7 @@ pub(super) fn stack(items: &[Tensor]) -> Result<Act> {
 }
 
 pub(super) fn conv2d(x: &Tensor, weight: &Tensor, conv: &Conv2d, then: &Then<'_>) -> Result<Act> {
+    let bias = super::now(&conv.bias)?;
     let run = || {
         let (before, after) = (conv.padding.before, conv.padding.after);
         let x = &x.to_dtype(weight.dtype())?;
@@ -111,7 +112,7 @@ pub(super) fn conv2d(x: &Tensor, weight: &Tensor, conv: &Conv2d, then: &Then<'_>
             )
         };
         let y = x.contiguous()?.conv2d(weight, padding, conv.stride, 1, 1)?;
-        match bias_of(super::now(&conv.bias).as_deref()) {
+        match bias_of(bias.as_deref()) {
             Some(bias) => y.broadcast_add(&bias.to_dtype(y.dtype())?.reshape((1, (), 1, 1))?),
             None => Ok(y),
         }
@@ -119,11 +120,11 @@ pub(super) fn conv2d(x: &Tensor, weight: &Tensor, conv: &Conv2d, then: &Then<'_>
     finish(named("convolution", run())?, then)
 }
 
-fn product(x: &Tensor, weight: &Tensor, layer: &Linear) -> candle_core::Result<Tensor> {
+fn product(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> candle_core::Result<Tensor> {
     let (b, n, c) = x.dims3()?;
     let x = x.to_dtype(weight.dtype())?;
     let y = x.reshape((b * n, c))?.matmul(&weight.t()?)?;
-    let y = match bias_of(super::now(&layer.bias).as_deref()) {
+    let y = match bias {
         Some(bias) => y.broadcast_add(&bias.to_dtype(y.dtype())?)?,
         None => y,
     };
@@ -131,12 +132,15 @@ fn product(x: &Tensor, weight: &Tensor, layer: &Linear) -> candle_core::Result<T
 }
 
 pub(super) fn linear(x: &Tensor, weight: &Tensor, layer: &Linear, then: &Then<'_>) -> Result<Act> {
-    finish(named("linear layer", product(x, weight, layer))?, then)
+    let bias = super::now(&layer.bias)?;
+    let y = product(x, weight, bias_of(bias.as_deref()));
+    finish(named("linear layer", y)?, then)
 }
 
 pub(super) fn geglu(x: &Tensor, weight: &Tensor, layer: &Linear) -> Result<Act> {
+    let bias = super::now(&layer.bias)?;
     let run = || {
-        let both = product(x, weight, layer)?;
+        let both = product(x, weight, bias_of(bias.as_deref()))?;
         let half = both.dim(D::Minus1)? / 2;
         let gate = both
             .narrow(D::Minus1, half, half)?

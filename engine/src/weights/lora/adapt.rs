@@ -1,16 +1,16 @@
 //! Brings a loaded model to a set of add-ons. Only tensors whose add-ons differ from what they were
-//! last computed with are touched: read from the model's file, changed in f32, packed again.
+//! last computed with are touched: read from the model's file, changed in f32, packed again. Their
+//! places keep the change: a tensor that was let go of meanwhile comes back with it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::algorithm::{self, Place};
-use super::file::{AddOnFile, Module};
+use super::file::AddOnFile;
 use super::naming::{Names, Part};
 use crate::cancel::CancelToken;
 use crate::error::{EngineError, Result};
-use crate::weights::files::ModelFiles;
-use crate::weights::{Stored, Weights};
+use crate::weights::{Stored, slot};
 
 /// How strongly an add-on counts; 0 is not at all, 1 as it was trained. May be negative.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -62,7 +62,6 @@ pub enum Misfits {
 /// The parts of a loaded model whose tensors can be changed, and what they were changed by.
 #[derive(Debug)]
 pub struct Adaptable {
-    files: ModelFiles,
     parts: Vec<Part>,
     /// By part and tensor, what its place holds beyond the file's own numbers.
     applied: BTreeMap<(usize, String), Vec<Mark>>,
@@ -72,24 +71,26 @@ pub struct Adaptable {
 type Mark = (String, u64);
 
 /// What a tensor is to be computed from.
-#[derive(Default)]
-struct Mix<'a> {
+#[derive(Clone, Default)]
+struct Mix {
     marks: Vec<Mark>,
-    changes: Vec<Change<'a>>,
+    changes: Vec<Change>,
 }
 
-struct Change<'a> {
-    file: &'a AddOnFile,
-    module: &'a Module,
-    name: &'a str,
+#[derive(Clone)]
+struct Change {
+    file: Arc<AddOnFile>,
+    /// Of the file's modules.
+    module: String,
+    /// The layer's own name.
+    layer: String,
     strength: f64,
 }
 
 impl Adaptable {
-    /// `parts`: places of a model's tensors, as they were loaded from `files`.
-    pub fn new(files: ModelFiles, parts: Vec<Part>) -> Self {
+    /// `parts`: places of a model's tensors.
+    pub fn new(parts: Vec<Part>) -> Self {
         Self {
-            files,
             parts,
             applied: BTreeMap::new(),
         }
@@ -116,24 +117,16 @@ impl Adaptable {
         let wanted = plan(set, misfits, (&parts, &names), &mut adapted.notes)?;
         let nothing = Mix::default();
         let touched: BTreeSet<_> = wanted.keys().chain(self.applied.keys()).cloned().collect();
-        let mut open: Option<(usize, Weights)> = None;
         for key in touched {
             let mix = wanted.get(&key).unwrap_or(&nothing);
             let before = self.applied.get(&key).map_or(&[][..], Vec::as_slice);
             if mix.marks == before {
                 continue;
             }
+            cancel.check()?;
             let (index, tensor) = &key;
             let part = &parts[*index];
-            let weights = match &mut open {
-                Some((at, weights)) if at == index => weights,
-                other => {
-                    let weights = Weights::open(&self.files, &part.folder, cancel)?;
-                    &mut other.insert((*index, weights)).1
-                }
-            };
-            let stored = changed(weights, part, tensor, mix)?;
-            part.slots.refill(tensor, stored)?;
+            part.slots.change(tensor, mix.as_change(part, tensor))?;
             if mix.marks.is_empty() {
                 self.applied.remove(&key);
             } else {
@@ -172,22 +165,32 @@ impl Adaptable {
             (&self.parts, &names),
             &mut Vec::new(),
         )?;
-        let nothing = Mix::default();
-        let mix = wanted.get(&(index, tensor.to_owned())).unwrap_or(&nothing);
-        let weights = Weights::open(&self.files, folder, cancel)?;
-        let stored = changed(&weights, &self.parts[index], tensor, mix)?;
-        Ok(Some(stored.into_f32()))
+        let part = &self.parts[index];
+        let stored = part.slots.read(tensor)?;
+        cancel.check()?;
+        let mix = wanted.get(&(index, tensor.to_owned()));
+        let change = mix.and_then(|mix| mix.as_change(part, tensor));
+        let merged = stored.map(|stored| match change {
+            Some(change) => change(stored),
+            None => Ok(stored),
+        });
+        Ok(merged.transpose()?.map(Stored::into_f32))
+    }
+
+    /// The parts of the model.
+    pub fn parts(&self) -> &[Part] {
+        &self.parts
     }
 }
 
 /// What each tensor is to be computed from. All shapes are checked here.
-fn plan<'a>(
-    set: &'a [Adapter],
+fn plan(
+    set: &[Adapter],
     misfits: Misfits,
-    (parts, names): (&[Part], &'a Names),
+    (parts, names): (&[Part], &Names),
     notes: &mut Vec<String>,
-) -> Result<BTreeMap<(usize, String), Mix<'a>>> {
-    let mut wanted: BTreeMap<(usize, String), Mix<'a>> = BTreeMap::new();
+) -> Result<BTreeMap<(usize, String), Mix>> {
+    let mut wanted: BTreeMap<(usize, String), Mix> = BTreeMap::new();
     for adapter in set {
         let file = adapter.file.as_ref();
         let (mut lost, mut unbiased) = (Vec::new(), Vec::new());
@@ -221,9 +224,9 @@ fn plan<'a>(
                 let mark = (adapter.identity.clone(), strength.to_bits());
                 mix.marks.push(mark);
                 mix.changes.push(Change {
-                    file,
-                    module,
-                    name: own,
+                    file: Arc::clone(&adapter.file),
+                    module: name.clone(),
+                    layer: own.to_owned(),
                     strength,
                 });
             };
@@ -298,35 +301,52 @@ fn tell_lost(
     Ok(())
 }
 
-/// A tensor as its mix wants it; without changes in the very type and bits of the file.
-fn changed(weights: &Weights, part: &Part, tensor: &str, mix: &Mix<'_>) -> Result<Stored> {
-    let shape = part.slots.shape(tensor).unwrap_or_default();
-    let stored = weights.load(tensor, shape)?;
-    if mix.changes.is_empty() {
-        return Ok(stored);
+impl Mix {
+    /// What makes a tensor of it; `None` where it is to have the very type and bits of its file.
+    fn as_change(&self, part: &Part, tensor: &str) -> Option<slot::Change> {
+        if self.changes.is_empty() {
+            return None;
+        }
+        let changes = self.changes.clone();
+        let folder = part.folder.clone();
+        let shape = part.slots.shape(tensor).unwrap_or_default().to_vec();
+        let is_bias = tensor.ends_with(".bias");
+        Some(Arc::new(move |stored: Stored| {
+            let mut values = stored.into_f32();
+            for change in &changes {
+                change.apply(&folder, &shape, is_bias, &mut values)?;
+            }
+            Ok(Stored::F32(values))
+        }))
     }
-    let mut values = stored.into_f32();
-    for change in &mix.changes {
-        let Change {
-            file,
-            module,
-            name,
-            strength,
-        } = *change;
+}
+
+impl Change {
+    fn apply(
+        &self,
+        folder: &str,
+        shape: &[usize],
+        is_bias: bool,
+        values: &mut [f32],
+    ) -> Result<()> {
+        let Self { file, strength, .. } = self;
+        let Some(module) = file.modules.get(&self.module) else {
+            return Ok(());
+        };
         let place = Place {
-            folder: &part.folder,
-            module: name,
+            folder,
+            module: &self.layer,
             shape,
         };
-        if tensor.ends_with(".bias") {
-            algorithm::apply_bias(file, module, place, strength, &mut values)?;
+        if is_bias {
+            algorithm::apply_bias(file, module, place, *strength, values)?;
         } else {
-            algorithm::apply(file, module, place, strength, &mut values)?;
+            algorithm::apply(file, module, place, *strength, values)?;
         }
         if !values.iter().all(|value| value.is_finite()) {
             let why = format!("at strength {strength} it gives numbers that are not finite");
             return Err(file.bad(module, why));
         }
+        Ok(())
     }
-    Ok(Stored::F32(values))
 }
