@@ -27,6 +27,7 @@ use crate::prompt::inspect::PromptQuery;
 use crate::queue::Journal;
 use crate::queue::line::Line;
 use crate::recipe::{Precision, Recipe};
+use crate::residency::Models;
 use crate::worker::Worker;
 
 /// Jobs that may wait at once.
@@ -62,6 +63,9 @@ pub struct EngineConfig {
     pub device: String,
     /// How previews are drawn.
     pub previews: PreviewMode,
+    /// The most memory that the program may take, in bytes; `None`: what the machine can give. Jobs that
+    /// need more let go of weights meanwhile, and take longer.
+    pub memory_bytes: Option<u64>,
 }
 
 /// A model carried inside the program.
@@ -101,6 +105,7 @@ pub(crate) struct Tuning {
     pub(crate) library_dir: PathBuf,
     pub(crate) threads: Option<usize>,
     pub(crate) previews: PreviewMode,
+    pub(crate) memory_bytes: Option<u64>,
 }
 
 impl Shared {
@@ -259,6 +264,7 @@ impl Engine {
                 library_dir: config.library_dir.clone(),
                 threads: config.threads,
                 previews: config.previews,
+                memory_bytes: config.memory_bytes,
             }),
             history: Mutex::new(History::open(&config.data_dir)),
             by_path: Mutex::default(),
@@ -435,16 +441,19 @@ impl EngineClient for Engine {
         let model = catalog.find(&recipe.model.id)?;
         let refiner = recipe.refiner.as_ref();
         let refiner = refiner.and_then(|refiner| catalog.find(&refiner.model.id));
+        let tuning = self.shared.tuning().clone();
         let machine = Machine {
             device: format!("{} {}", self.device, self.kernels),
-            threads: self.shared.tuning().threads,
+            threads: tuning.threads,
             automatic: self.automatic,
+            memory_bytes: tuning.memory_bytes,
         };
-        Some(
-            self.shared
-                .history()
-                .forecast(recipe, count, model, refiner, &machine),
-        )
+        let models = Models {
+            first: model,
+            refiner,
+        };
+        let history = self.shared.history();
+        Some(history.forecast(recipe, count, models, &machine))
     }
 
     fn warm_up(&self, model: &str) {

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::catalog::ModelInfo;
 use crate::library::files::write_replacing;
 use crate::recipe::{InpaintArea, Precision, Recipe, Refiner};
+use crate::residency::{Models, Residency, available_bytes, estimate_bytes};
 
 /// What a job will take, roughly. Nothing is refused by it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -23,6 +24,8 @@ pub struct Forecast {
     pub secs: Option<f64>,
     /// Seconds that loading the model took, where it is known.
     pub load_secs: Option<f64>,
+    /// What stays in memory so that the job fits, as far as it can.
+    pub residency: Residency,
 }
 
 impl Forecast {
@@ -42,6 +45,8 @@ pub(crate) struct Machine {
     pub(crate) threads: Option<usize>,
     /// What `Precision::Auto` is here.
     pub(crate) automatic: Precision,
+    /// The most memory that the program may take, in bytes, where somebody said so.
+    pub(crate) memory_bytes: Option<u64>,
 }
 
 /// What one run showed.
@@ -88,7 +93,7 @@ impl History {
         &mut self,
         recipe: &Recipe,
         model: &ModelInfo,
-        machine: &Machine,
+        (machine, residency): (&Machine, Residency),
         seen: Observed,
     ) {
         if !is_usual(recipe) || !seen.secs_per_unit.is_finite() {
@@ -100,7 +105,7 @@ impl History {
         let blend = |old: f64, new: f64| old + NEWEST * (new - old);
         let known = self
             .known
-            .entry(key(recipe, model, machine))
+            .entry(key(recipe, model, machine, residency))
             .or_insert(seen);
         *known = Observed {
             secs_per_unit: blend(known.secs_per_unit, seen.secs_per_unit),
@@ -117,26 +122,68 @@ impl History {
         }
     }
 
-    /// What a job will take, with a model and one that takes over from it.
+    /// What a job will take.
     pub(crate) fn forecast(
         &self,
         recipe: &Recipe,
         count: u32,
-        model: &ModelInfo,
-        refiner: Option<&ModelInfo>,
+        models: Models<'_>,
         machine: &Machine,
     ) -> Forecast {
-        let known = is_usual(recipe)
-            .then(|| self.known.get(&key(recipe, model, machine)))
-            .flatten();
-        let one = known.map(|seen| seen.secs_per_unit * work(recipe, model.edits) + seen.rest_secs);
-        let peak = known.map(|seen| seen.peak_bytes).filter(|peak| *peak > 0);
+        let residency = self.residency(recipe, models, machine);
+        let known = self.known(recipe, models, machine, residency);
+        let edits = models.first.edits;
+        let one = known.map(|seen| seen.secs_per_unit * work(recipe, edits) + seen.rest_secs);
+        let (memory_bytes, measured) = self.memory(recipe, models, machine, residency);
         Forecast {
-            memory_bytes: peak.unwrap_or_else(|| estimate_bytes(recipe, model, refiner, machine)),
-            measured: peak.is_some(),
-            available_bytes: memory_for_program(),
+            memory_bytes,
+            measured,
+            available_bytes: available_bytes(machine.memory_bytes),
             secs: one.map(|secs| secs * f64::from(count)),
             load_secs: known.map(|seen| seen.load_secs).filter(|secs| *secs > 0.0),
+            residency,
+        }
+    }
+
+    /// What stays in memory while a job runs.
+    pub(crate) fn residency(
+        &self,
+        recipe: &Recipe,
+        models: Models<'_>,
+        machine: &Machine,
+    ) -> Residency {
+        Residency::fitting(available_bytes(machine.memory_bytes), |residency| {
+            self.memory(recipe, models, machine, residency).0
+        })
+    }
+
+    fn known(
+        &self,
+        recipe: &Recipe,
+        models: Models<'_>,
+        machine: &Machine,
+        residency: Residency,
+    ) -> Option<&Observed> {
+        let key = is_usual(recipe).then(|| key(recipe, models.first, machine, residency))?;
+        self.known.get(&key)
+    }
+
+    /// Bytes at the peak, and whether that was measured.
+    fn memory(
+        &self,
+        recipe: &Recipe,
+        models: Models<'_>,
+        machine: &Machine,
+        residency: Residency,
+    ) -> (u64, bool) {
+        let known = self.known(recipe, models, machine, residency);
+        match known.map(|seen| seen.peak_bytes).filter(|peak| *peak > 0) {
+            Some(peak) => (peak, true),
+            None => {
+                let precision = machine.resolved(recipe.precision);
+                let size_px = [recipe.width_px, recipe.height_px];
+                (estimate_bytes(models, precision, size_px, residency), false)
+            }
         }
     }
 }
@@ -151,15 +198,16 @@ fn is_usual(recipe: &Recipe) -> bool {
     !cropped && !recipe.prompt.contains("AND")
 }
 
-fn key(recipe: &Recipe, model: &ModelInfo, machine: &Machine) -> String {
-    let precision = resolved(recipe.precision, machine);
+fn key(recipe: &Recipe, model: &ModelInfo, machine: &Machine, residency: Residency) -> String {
+    let precision = machine.resolved(recipe.precision);
     let threads = machine.threads.unwrap_or_default();
     let refiner = recipe.refiner.as_ref().map(|refiner| {
         let Refiner { model, switch_at } = refiner;
         format!(" {} from {switch_at:.2}", model.id)
     });
+    let sparing = residency.is_sparing().then(|| format!(" {residency:?}"));
     format!(
-        "{} {} {precision:?} {}x{} {} {threads} {}{}",
+        "{} {} {precision:?} {}x{} {} {threads} {}{}{}",
         model.id,
         model.size_bytes,
         recipe.width_px,
@@ -167,13 +215,17 @@ fn key(recipe: &Recipe, model: &ModelInfo, machine: &Machine) -> String {
         machine.device,
         u8::from(recipe.network.decoder.is_full()),
         refiner.unwrap_or_default(),
+        sparing.unwrap_or_default(),
     )
 }
 
-fn resolved(precision: Precision, machine: &Machine) -> Precision {
-    match precision {
-        Precision::Auto => machine.automatic,
-        other => other,
+impl Machine {
+    /// The precision that a recipe's comes to here.
+    pub(crate) fn resolved(&self, precision: Precision) -> Precision {
+        match precision {
+            Precision::Auto => self.automatic,
+            other => other,
+        }
     }
 }
 
@@ -219,52 +271,6 @@ pub(crate) fn work(recipe: &Recipe, edits: bool) -> f64 {
     calls * (0..steps).map(of_step).sum::<f64>()
 }
 
-/// Bytes of activations a picture pixel in f32: what runs of Stable Diffusion 1.5 showed.
-const ACTIVATION_BYTES: f64 = 4800.0;
-
-/// The program itself, its window and what the system's graphics take, in bytes.
-const PROGRAM_BYTES: f64 = 150e6;
-
-/// Weights in the precision of the run, and activations by the picture's area.
-fn estimate_bytes(
-    recipe: &Recipe,
-    model: &ModelInfo,
-    refiner: Option<&ModelInfo>,
-    machine: &Machine,
-) -> u64 {
-    let bytes_now = match resolved(recipe.precision, machine) {
-        Precision::Bf16 => 2.0,
-        Precision::F32 | Precision::Auto => 4.0,
-    };
-    // A model that takes over lies in memory beside the first, even where it is the same.
-    let models = [Some(model), refiner].into_iter().flatten();
-    let weights: f64 = models
-        .map(|model| model.size_bytes as f64 / stored_bytes(model) * bytes_now)
-        .sum();
-    let area = f64::from(recipe.width_px) * f64::from(recipe.height_px);
-    let activations = area * ACTIVATION_BYTES * bytes_now / 4.0;
-    (weights + activations + PROGRAM_BYTES) as u64
-}
-
-/// Bytes that most of a model's numbers take in its files.
-fn stored_bytes(model: &ModelInfo) -> f64 {
-    match model.storage.precision.as_str() {
-        "f32" => 4.0,
-        "f16" | "bf16" => 2.0,
-        "f8_e4m3" | "f8_e5m2" | "q8_0" => 1.0,
-        "q6_k" => 0.82,
-        "q5_0" | "q5_1" | "q5_k" => 0.7,
-        "q4_0" | "q4_1" | "q4_k" => 0.57,
-        _ => 2.0,
-    }
-}
-
-/// What the machine has free, and what the program has of it already.
-fn memory_for_program() -> Option<u64> {
-    let available = kib_in("/proc/meminfo", "MemAvailable:")?;
-    Some(available + kib_in("/proc/self/status", "VmRSS:").unwrap_or(0))
-}
-
 /// Begins a measurement of [`peak_bytes`] anew.
 pub(crate) fn reset_peak() {
     // Where the system knows no such thing, the figure is that of the whole process.
@@ -278,7 +284,7 @@ pub(crate) fn peak_bytes() -> u64 {
 }
 
 /// A line `name  number kB` of one of Linux's own files, in bytes.
-fn kib_in(file: &str, name: &str) -> Option<u64> {
+pub(crate) fn kib_in(file: &str, name: &str) -> Option<u64> {
     if !cfg!(target_os = "linux") {
         return None;
     }
@@ -300,13 +306,13 @@ mod tests {
     }
 
     fn model() -> ModelInfo {
-        ModelInfo {
-            size_bytes: 2_000_000_000,
-            storage: crate::catalog::Storage {
-                precision: "f16".to_owned(),
-                ..crate::catalog::Storage::default()
-            },
-            ..crate::catalog::matching::test_model("m")
+        crate::catalog::matching::test_model("m")
+    }
+
+    fn alone(model: &ModelInfo) -> Models<'_> {
+        Models {
+            first: model,
+            refiner: None,
         }
     }
 
@@ -351,7 +357,7 @@ mod tests {
         let machine = Machine::default();
         let (recipe, model) = (plain(), model());
         let mut history = History::open(folder.path());
-        let before = history.forecast(&recipe, 1, &model, None, &machine);
+        let before = history.forecast(&recipe, 1, alone(&model), &machine);
         assert_eq!((before.secs, before.measured), (None, false));
         let seen = Observed {
             secs_per_unit: 0.5,
@@ -359,15 +365,15 @@ mod tests {
             load_secs: 3.0,
             peak_bytes: 7_000,
         };
-        history.learn(&recipe, &model, &machine, seen);
+        history.learn(&recipe, &model, (&machine, Residency::Everything), seen);
         let history = History::open(folder.path());
-        let after = history.forecast(&recipe, 2, &model, None, &machine);
+        let after = history.forecast(&recipe, 2, alone(&model), &machine);
         assert_eq!((after.secs, after.load_secs), (Some(24.0), Some(3.0)));
         assert_eq!((after.memory_bytes, after.measured), (7_000, true));
         let mut larger = recipe.clone();
         larger.width_px *= 2;
         assert_eq!(
-            history.forecast(&larger, 1, &model, None, &machine).secs,
+            history.forecast(&larger, 1, alone(&model), &machine).secs,
             None
         );
         let mut refined = recipe.clone();
@@ -380,32 +386,16 @@ mod tests {
             ..seen
         };
         let mut history = history;
-        history.learn(&refined, &model, &machine, slow);
-        let plainly = history.forecast(&recipe, 2, &model, None, &machine);
+        history.learn(&refined, &model, (&machine, Residency::Everything), slow);
+        let plainly = history.forecast(&recipe, 2, alone(&model), &machine);
         assert_eq!(plainly.secs, after.secs, "another kind of run");
         let other = Machine {
             threads: Some(7),
             ..Machine::default()
         };
         assert_eq!(
-            history.forecast(&recipe, 1, &model, None, &other).secs,
+            history.forecast(&recipe, 1, alone(&model), &other).secs,
             None
         );
-    }
-
-    #[test]
-    fn memory_grows_with_precision_and_area() {
-        let machine = Machine::default();
-        let (mut recipe, model) = (plain(), model());
-        recipe.precision = Precision::Bf16;
-        let bf16 = estimate_bytes(&recipe, &model, None, &machine);
-        assert!((2_100_000_000..2_300_000_000).contains(&bf16), "{bf16}");
-        recipe.precision = Precision::F32;
-        let f32 = estimate_bytes(&recipe, &model, None, &machine);
-        assert!(f32 > 4_000_000_000, "{f32}");
-        let refined = estimate_bytes(&recipe, &model, Some(&model), &machine);
-        assert_eq!(refined, f32 + 4_000_000_000);
-        (recipe.width_px, recipe.height_px) = (2048, 2048);
-        assert!(estimate_bytes(&recipe, &model, None, &machine) > f32 + 10_000_000_000);
     }
 }

@@ -12,7 +12,7 @@
 //! - [`pipeline`]: the one loop. Prompt ([`prompt`]) and start picture ([`raster`]) become latents;
 //!   a sampler ([`samplers`]) walks the levels of a schedule ([`schedules`]) with our own [`noise`];
 //!   the [`denoiser`] behind it is a network with [`guidance`]; each step gives a [`preview`];
-//! - [`forecast`] says before the run what it will take;
+//! - [`forecast`] says before the run what it will take, and [`residency`] what of it stays in memory;
 //! - [`families`]: the networks, on the shared layers of [`nn`], whose `ops` are the only door to
 //!   compute: our [`kernels`] on the CPU, the tensor library elsewhere; their [`weights`] come through
 //!   bounded readers, which show single files as the folders they stand for; [`catalog`] knows which
@@ -59,6 +59,7 @@ pub mod prompt;
 pub mod queue;
 pub mod raster;
 pub mod recipe;
+pub mod residency;
 pub mod samplers;
 pub mod schedules;
 pub mod weights;

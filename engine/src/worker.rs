@@ -4,12 +4,12 @@
 mod add_ons;
 mod hashing;
 mod listener;
+mod loaded;
 mod refiner;
 mod stand_ins;
 mod timing;
 mod words;
 
-use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -22,45 +22,23 @@ use crate::client::SaveTo;
 use crate::engine::{Shared, StageProbe, Tuning};
 use crate::error::{EngineError, Result};
 use crate::event::{Event, JobId, Stage};
-use crate::families::identify;
-use crate::families::model::{Conditioning, Model, ModelPart};
+use crate::families::model::ModelPart;
 use crate::forecast;
 use crate::library::files::numbered;
 use crate::library::{Library, save_to_file, save_to_folder};
 use crate::nn::release;
 
-use crate::pipeline::{self, Inputs, Prompts, Relief, Rendered};
-use crate::preview::{LinearMap, PreviewMeans, PreviewMode};
-use crate::prompt::Reading;
+use crate::pipeline::{self, Inputs, Relief, Rendered};
+use crate::preview::{PreviewMeans, PreviewMode};
 use crate::prompt::wildcards::WildcardFiles;
 use crate::queue::line::{Next, Waiting};
 use crate::raster::{Mask, Picture, decode_picture, mask_from_picture};
-use crate::recipe::{AddOnMade, Outcome, Precision, Recipe, Record};
+use crate::recipe::{Outcome, Precision, Recipe, Record};
+use crate::residency::{Residency, fits_alone};
 use add_ons::Shelf;
 use hashing::Checks;
 use listener::JobListener;
-use stand_ins::StandIns;
-
-/// Encoded texts kept with a model.
-const ENCODINGS_LIMIT: usize = 32;
-
-/// A model in memory.
-struct Loaded {
-    found: Found,
-    precision: Precision,
-    model: Box<dyn Model>,
-    map: LinearMap,
-    stand_ins: StandIns,
-    encodings: HashMap<(String, Reading), Conditioning>,
-    /// What it was brought to.
-    add_ons: Vec<AddOnMade>,
-    /// Words that it learned.
-    words: Option<words::Taught>,
-    /// Decoding time per picture pixel, in seconds, once known.
-    decode_secs_per_px: Option<f64>,
-    /// That of previews.
-    preview_secs_per_px: Option<f64>,
-}
+use loaded::{Loaded, is_loaded, notes_on};
 
 /// The thread's state.
 pub(crate) struct Worker {
@@ -75,6 +53,8 @@ pub(crate) struct Worker {
     shelf: Shelf,
     /// The model that takes over at low noise, where a recipe names one.
     refiner: Option<Loaded>,
+    /// How much of both stays in memory in the current job.
+    residency: Residency,
     /// What the current job is doing, for the panic fence.
     stage: Option<Stage>,
 }
@@ -97,6 +77,7 @@ impl Worker {
             loaded: None,
             shelf: Shelf::default(),
             refiner: None,
+            residency: Residency::Everything,
             stage: None,
         }
     }
@@ -134,11 +115,26 @@ impl Worker {
                 .resolve_precision(Precision::Auto)
                 .unwrap_or_default();
             let backend = Arc::clone(&self.backend);
-            let load = || backend.run(|| self.load(&found, precision, &cancel).is_ok());
+            let fits = fits_alone(&found.info, precision, self.tuning.memory_bytes);
+            let load = || backend.run(|| self.warm(&found, precision, fits, &cancel).is_ok());
             if catch_unwind(AssertUnwindSafe(load)).is_err() {
                 self.forget_models();
             }
             release();
+        }
+    }
+
+    fn warm(
+        &mut self,
+        found: &Found,
+        precision: Precision,
+        fits: bool,
+        cancel: &CancelToken,
+    ) -> Result<()> {
+        self.load(found, precision, cancel)?;
+        match &self.loaded {
+            Some(loaded) if fits => loaded.fetch(cancel),
+            _ => Ok(()),
         }
     }
 
@@ -206,12 +202,15 @@ impl Worker {
         });
 
         let began = Instant::now();
+        let refiner = self.find_refiner(&recipe)?;
+        self.residency = self.choose_residency(&recipe, &found, refiner.as_ref());
         if !is_loaded(&self.loaded, &found, recipe.precision) {
             self.enter(job, 0, Stage::LoadingModel);
             self.load(&found, recipe.precision, cancel)?;
         }
         warnings.extend(self.follow_stand_ins(&mut recipe, cancel)?);
-        let refiner = self.load_refiner(&recipe, job, cancel)?;
+        self.load_refiner(refiner.as_ref(), recipe.precision, cancel)?;
+        self.fetch(job, cancel)?;
         let load_secs = began.elapsed().as_secs_f64();
         let mut checks = Some(Checks::start(&recipe, &found, refiner.as_ref(), cancel));
         for picture in 0..count {
@@ -360,6 +359,12 @@ impl Worker {
             Some(refiner) => Some(refiner.prompts(recipe, cancel)?),
             None => None,
         };
+        if self.residency.is_sparing() {
+            let models = [Some(&*loaded), self.refiner.as_ref()];
+            for loaded in models.into_iter().flatten() {
+                loaded.model.set_aside(ModelPart::TextEncoders);
+            }
+        }
         let train_steps = loaded.model.facts().noise.train_steps();
         let relief = match (&self.refiner, &relief_prompts, &recipe.refiner) {
             (Some(refiner), Some(prompts), Some(settings)) => Some(Relief::new(
@@ -398,6 +403,7 @@ impl Worker {
             autoencoder: stand_ins.autoencoder(model),
             decoder: stand_ins.last_decoder(model, recipe),
             preview: (mode != PreviewMode::Off).then_some(means),
+            residency: self.residency,
             cancel,
         };
         let ends_tiny = inputs.decoder.is_tiny();
@@ -477,80 +483,6 @@ impl Worker {
             }
         }
     }
-}
-
-fn is_loaded(loaded: &Option<Loaded>, found: &Found, precision: Precision) -> bool {
-    loaded.as_ref().is_some_and(|loaded| {
-        loaded.precision == precision
-            && loaded.found.files.label("") == found.files.label("")
-            && loaded.found.stamp == found.stamp
-            && loaded.found.is_unchanged()
-    })
-}
-
-impl Loaded {
-    fn load(
-        found: &Found,
-        precision: Precision,
-        backend: &Backend,
-        cancel: &CancelToken,
-    ) -> Result<Self> {
-        let compute = backend.compute(precision);
-        let model = (identify(&found.files)?.load)(&found.files, &compute, cancel)?;
-        model.fetch(ModelPart::TextEncoders, cancel)?;
-        model.fetch(ModelPart::Network, cancel)?;
-        let map = LinearMap::for_autoencoder(model.autoencoder(), backend.device(), cancel)?;
-        Ok(Self {
-            found: found.clone(),
-            precision,
-            model,
-            map,
-            stand_ins: StandIns::default(),
-            encodings: HashMap::new(),
-            add_ons: Vec::new(),
-            words: None,
-            decode_secs_per_px: None,
-            preview_secs_per_px: None,
-        })
-    }
-
-    /// Both prompts of a recipe, as this model reads them.
-    fn prompts(&mut self, recipe: &Recipe, cancel: &CancelToken) -> Result<Prompts> {
-        let reading = recipe.reading();
-        Prompts::encode(recipe, &mut |text, role| {
-            self.encode(text, reading.of(role), cancel)
-        })
-    }
-
-    fn encode(
-        &mut self,
-        text: &str,
-        reading: Reading,
-        cancel: &CancelToken,
-    ) -> Result<Conditioning> {
-        let key = (text.to_owned(), reading);
-        if let Some(known) = self.encodings.get(&key) {
-            return Ok(known.clone());
-        }
-        let encoded = self.model.encode_prompt(text, reading, cancel)?;
-        if self.encodings.len() >= ENCODINGS_LIMIT {
-            self.encodings.clear();
-        }
-        self.encodings.insert(key, encoded.clone());
-        Ok(encoded)
-    }
-}
-
-/// What the user should know of a model and of how far it read the prompts.
-fn notes_on(model: &dyn Model, prompts: &Prompts, who: &str) -> Vec<String> {
-    let fields = ["prompt", "negative prompt"].into_iter().zip(prompts.cut());
-    let cut = fields.filter_map(|(field, cut)| {
-        let (used, limit) = cut?;
-        Some(format!(
-            "the {field} has {used} tokens, of which {who} read the first {limit}"
-        ))
-    });
-    model.warnings().iter().cloned().chain(cut).collect()
 }
 
 fn stage_name(stage: Stage) -> &'static str {

@@ -156,6 +156,7 @@ pub(crate) fn measure() {
                 threads: Some(2),
                 device: "cpu".to_owned(),
                 previews: PreviewMode::default(),
+                memory_bytes: None,
             };
             let engine: Box<dyn EngineClient> = Box::new(Engine::start(
                 config,

@@ -19,4 +19,5 @@ mod network_options;
 mod paste_back;
 mod prompts;
 mod refiner;
+mod residency;
 mod stand_ins;

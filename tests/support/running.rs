@@ -30,6 +30,8 @@ pub struct Options {
     pub model_folders: Vec<PathBuf>,
     /// Folders searched for wildcard files.
     pub wildcard_folders: Vec<PathBuf>,
+    /// The most memory that the engine may take, in bytes.
+    pub memory_bytes: Option<u64>,
     /// Hears of each stage on the worker's thread.
     pub probe: StageProbe,
 }
@@ -41,6 +43,7 @@ impl Default for Options {
             previews: false,
             model_folders: vec![crate::places::fixture("models")],
             wildcard_folders: Vec::new(),
+            memory_bytes: None,
             probe: Arc::new(|_, _| ()),
         }
     }
@@ -79,6 +82,7 @@ impl Running {
             } else {
                 PreviewMode::Off
             },
+            memory_bytes: options.memory_bytes,
         };
         let engine = Engine::start_probed(config, Arc::new(|| ()), options.probe)
             .unwrap_or_else(|error| panic!("the engine starts: {error}"));

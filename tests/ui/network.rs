@@ -134,6 +134,7 @@ fn the_forecast_stands_below_the_button_and_warns() {
         secs: Some(4.0),
         measured: true,
         load_secs: None,
+        ..Forecast::default()
     };
     let shown = |studio: &mut TestStudio, forecast: Forecast| {
         studio.engine.script().forecast = forecast;

@@ -3,6 +3,7 @@
 use pentimento_engine::client::Request;
 use pentimento_engine::error::EngineError;
 use pentimento_engine::forecast::Forecast;
+use pentimento_engine::residency::Residency;
 
 use super::session::Session;
 use super::{Args, Context, Failure};
@@ -53,6 +54,15 @@ fn lines(forecast: &Forecast) -> Vec<String> {
         memory.push_str(&format!(", {:.2} GiB are there", gib(available)));
     }
     let mut lines = vec![memory];
+    lines.extend(match forecast.residency {
+        Residency::Everything => None,
+        Residency::Networks => {
+            Some("        the text encoders leave it once the prompts are read: slower, but it needs less")
+        }
+        Residency::OneAtATime => {
+            Some("        of all networks one is in it at a time: slower, but it needs less")
+        }
+    }.map(str::to_owned));
     if forecast.exceeds_memory() {
         lines.push("warning this will probably not fit into memory".to_owned());
     }
@@ -81,11 +91,13 @@ mod tests {
             secs: Some(1.25),
             load_secs: Some(2.0),
             measured: false,
+            residency: Residency::OneAtATime,
         };
         let text = lines(&forecast).join("\n");
         for words in [
             "about 3.00 GiB (estimated), 2.00 GiB are there",
             "will probably not fit",
+            "one is in it at a time",
             "about 1.2 s, and 2.0 s to load",
         ] {
             assert!(text.contains(words), "{text}");

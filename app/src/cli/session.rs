@@ -41,6 +41,11 @@ pub(super) const ENGINE: &[Opt] = &[
         "Compute threads; without it, one for each core.",
     ),
     value("device", "NAME", "cpu, cuda, cuda:1, metal or auto."),
+    value(
+        "memory",
+        "GIB",
+        "Memory the program may take; a job that needs more lets go of weights and reads them again.",
+    ),
 ];
 
 /// The folders may be slow to read, but not this slow.
@@ -79,6 +84,10 @@ pub(super) fn config(args: &Args, context: &Context<'_>) -> Result<EngineConfig,
     if threads.is_some_and(|threads| !(1..=1024).contains(&threads)) {
         return Err(Failure::usage("--threads: choose 1 to 1024"));
     }
+    let memory: Option<f64> = args.number("memory", "a number of GiB")?;
+    if memory.is_some_and(|memory| !(memory > 0.0 && memory <= 1e6)) {
+        return Err(Failure::usage("--memory: choose more than 0"));
+    }
     Ok(EngineConfig {
         library_dir: paths.library_dir,
         data_dir: paths.data_dir,
@@ -88,6 +97,7 @@ pub(super) fn config(args: &Args, context: &Context<'_>) -> Result<EngineConfig,
         threads,
         device: args.text("device")?.unwrap_or("auto").to_owned(),
         previews: PreviewMode::Off,
+        memory_bytes: memory.map(|gib| (gib * f64::from(1 << 30)) as u64),
     })
 }
 

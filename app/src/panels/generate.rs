@@ -3,6 +3,7 @@
 use egui::{Layout, Ui};
 use egui_material_icons::icons;
 use pentimento_engine::forecast::Forecast;
+use pentimento_engine::residency::Residency;
 
 use super::PanelCx;
 use crate::action::Action;
@@ -142,6 +143,11 @@ fn forecast_tip(forecast: &Forecast) -> String {
     }];
     if forecast.exceeds_memory() {
         lines.push(t("forecast-tip-too-large").to_owned());
+    }
+    match forecast.residency {
+        Residency::Everything => {}
+        Residency::Networks => lines.push(t("forecast-tip-networks").to_owned()),
+        Residency::OneAtATime => lines.push(t("forecast-tip-one-at-a-time").to_owned()),
     }
     if !forecast.measured {
         lines.push(t("forecast-tip-estimated").to_owned());

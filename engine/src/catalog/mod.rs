@@ -136,6 +136,10 @@ pub struct Storage {
     pub variant: String,
     /// The number type that holds most of it: `f32`, `f16`, `bf16`, `f8_e4m3`, `q4_k`…
     pub precision: String,
+    /// Bytes of its text encoders.
+    pub text_bytes: u64,
+    /// Bytes of its denoising network.
+    pub network_bytes: u64,
     /// What autoencoders may stand in for its own.
     pub latents: LatentFacts,
     /// A picture of what it does.
@@ -152,6 +156,8 @@ impl Default for Storage {
             format: FOLDER_FORMAT.to_owned(),
             variant: String::new(),
             precision: String::new(),
+            text_bytes: 0,
+            network_bytes: 0,
             latents: LatentFacts::default(),
             preview: None,
             notes: String::new(),

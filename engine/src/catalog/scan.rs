@@ -192,6 +192,8 @@ fn inspect(id: &str, files: &ModelFiles) -> Result<Found> {
             .trim_end()
             .to_owned(),
         precision: precision(files, &loaded),
+        text_bytes: facts.stored.text,
+        network_bytes: facts.stored.network,
         latents: facts.latents,
         preview: files.path().and_then(beside::preview),
         notes: sidecar.notes.clone().unwrap_or_default(),

@@ -42,6 +42,17 @@ pub struct ModelFacts {
     pub context: usize,
     /// Noise levels, prediction type, sampling rules.
     pub noise: NoiseTable,
+    /// Bytes of its parts.
+    pub stored: StoredBytes,
+}
+
+/// What parts of a model take in its files, in bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct StoredBytes {
+    /// All text encoders.
+    pub text: u64,
+    /// The denoising network.
+    pub network: u64,
 }
 
 /// What tells whether another autoencoder may stand in for a model's own.
@@ -115,6 +126,8 @@ pub trait Model: Send + Sync {
     fn fetch(&self, part: ModelPart, cancel: &CancelToken) -> Result<()>;
     /// Gives the memory of a part's weights back, until they are needed again.
     fn set_aside(&self, part: ModelPart);
+    /// Whether all weights of a part are in memory.
+    fn has(&self, part: ModelPart) -> bool;
     /// Encodes a text that holds for a whole step: [`crate::prompt::timeline`] comes before. What
     /// lies beyond the model's context continues in further chunks, or is cut, as `reading` says.
     ///

@@ -12,12 +12,13 @@ use super::{Listener, Relief};
 use crate::cancel::CancelToken;
 use crate::denoiser::{Denoiser, Level, Observer, StepInfo};
 use crate::error::{EngineError, Result};
-use crate::families::model::{Conditioning, Model, NetworkInput};
+use crate::families::model::{Conditioning, Model, ModelPart, NetworkInput};
 use crate::families::reuse::{DeepFeatures, DeepReuse};
 use crate::guidance::{Guidance, compose, predicted_x0};
 use crate::latent::Latents;
 use crate::preview::Previewer;
 use crate::recipe::NetworkOptions;
+use crate::residency::Residency;
 
 /// Conditionings of one network call: a prompt may have any number of parts.
 const MOST_TOGETHER: usize = 4;
@@ -38,6 +39,7 @@ pub(super) struct GuidedDenoiser<'a> {
     pub(super) steps: usize,
     pub(super) guidance: Guidance,
     pub(super) options: &'a NetworkOptions,
+    pub(super) residency: Residency,
     /// Deep features of the step that computed all.
     pub(super) deep: DeepFeatures,
     /// What the negative prompt made of the output when it was asked last.
@@ -162,6 +164,14 @@ impl Denoiser for GuidedDenoiser<'_> {
             Some(refiner) => (refiner.model, refiner.prompts),
             None => (self.model, self.prompts),
         };
+        if self.residency == Residency::OneAtATime {
+            let first = relief.map(|_| self.model);
+            let other = first.or(self.refiner.map(|refiner| refiner.model));
+            if let Some(other) = other {
+                other.set_aside(ModelPart::Network);
+            }
+            model.fetch(ModelPart::Network, self.cancel)?;
+        }
         let facts = model.facts();
         let inside = self.options.guidance_interval.holds(done, self.steps);
         let guidance = Guidance {

@@ -19,7 +19,7 @@ use candle_core::Device;
 use crate::cancel::CancelToken;
 use crate::error::{EngineError, Result};
 use crate::event::Stage;
-use crate::families::model::{Autoencoder, Model};
+use crate::families::model::{Autoencoder, Model, ModelPart};
 use crate::families::reuse::DeepFeatures;
 use crate::guidance::Guidance;
 use crate::latent::Latents;
@@ -28,6 +28,7 @@ use crate::noise::{self, NoiseSource};
 use crate::preview::{PreviewMeans, Previewer};
 use crate::raster::{Mask, Picture};
 use crate::recipe::{Recipe, StepNoise};
+use crate::residency::Residency;
 use crate::samplers::{self, SamplerSpec, Trajectory, trajectory};
 use crate::schedules;
 use denoise::{GuidedDenoiser, RunObserver};
@@ -63,6 +64,8 @@ pub struct Inputs<'a> {
     pub decoder: &'a dyn Autoencoder,
     /// How previews are drawn; `None`: there are none.
     pub preview: Option<PreviewMeans<'a>>,
+    /// How much of the models stays in memory.
+    pub residency: Residency,
     /// The job's stop flag.
     pub cancel: &'a CancelToken,
 }
@@ -219,6 +222,7 @@ pub fn render(
             rescale: recipe.guidance_rescale,
         },
         options: &recipe.network,
+        residency: inputs.residency,
         deep: DeepFeatures::default(),
         pull: None,
         image_guidance: recipe.image_guidance.unwrap_or(Recipe::IMAGE_GUIDANCE),
@@ -253,6 +257,12 @@ pub fn render(
     listener.on_stage(Stage::Decoding);
     // The decoder's maps are of other sizes, and its largest ones are the run's peak of memory.
     release();
+    if inputs.residency == Residency::OneAtATime {
+        inputs.model.set_aside(ModelPart::Network);
+        if let Some(refiner) = inputs.refiner {
+            refiner.model.set_aside(ModelPart::Network);
+        }
+    }
     let began = Instant::now();
     let made = decode(&latents, inputs, start.made_px)?;
     let decode_time = began.elapsed();

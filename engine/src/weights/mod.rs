@@ -179,6 +179,11 @@ impl Weights {
         }
     }
 
+    /// Bytes of all its tensors.
+    pub fn bytes(&self) -> u64 {
+        self.entries.values().map(|(_, entry)| entry.len).sum()
+    }
+
     /// Tensor names that nobody asked for.
     pub fn unused(&self) -> Vec<String> {
         let used = self.used.borrow();

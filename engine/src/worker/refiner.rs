@@ -1,23 +1,21 @@
-//! The model that takes over at low noise.
+//! The model that takes over at low noise, and what of both models stays in memory.
 
 use super::{Loaded, Worker, is_loaded};
 use crate::cancel::CancelToken;
 use crate::catalog::scan::Found;
 use crate::error::{EngineError, Result};
 use crate::event::{JobId, Stage};
-use crate::recipe::Recipe;
+use crate::families::model::ModelPart;
+use crate::recipe::{Precision, Recipe};
+use crate::residency::{Models, Residency};
 
 impl Worker {
-    /// Loads the model that takes over, or lets go of one that no longer does. Returns what the
-    /// catalogue says of it.
-    pub(super) fn load_refiner(
-        &mut self,
-        recipe: &Recipe,
-        job: JobId,
-        cancel: &CancelToken,
-    ) -> Result<Option<Found>> {
+    /// What the catalogue says of the model that takes over.
+    ///
+    /// # Errors
+    /// `InvalidRequest` when there is none of that name.
+    pub(super) fn find_refiner(&self, recipe: &Recipe) -> Result<Option<Found>> {
         let Some(refiner) = &recipe.refiner else {
-            self.refiner = None;
             return Ok(None);
         };
         let wanted = &refiner.model.id;
@@ -25,12 +23,64 @@ impl Worker {
             let why = format!("no model called “{wanted}”");
             EngineError::invalid("refiner.model", why)
         })?;
-        if !is_loaded(&self.refiner, &found, recipe.precision) {
+        Ok(Some(found))
+    }
+
+    /// Opens the model that takes over, or lets go of one that no longer does.
+    ///
+    /// # Errors
+    /// What is wrong with its files.
+    pub(super) fn load_refiner(
+        &mut self,
+        found: Option<&Found>,
+        precision: Precision,
+        cancel: &CancelToken,
+    ) -> Result<()> {
+        let Some(found) = found else {
             self.refiner = None;
-            self.enter(job, 0, Stage::LoadingModel);
-            let loaded = Loaded::load(&found, recipe.precision, &self.backend, cancel)?;
+            return Ok(());
+        };
+        if !is_loaded(&self.refiner, found, precision) {
+            self.refiner = None;
+            let loaded = Loaded::load(found, precision, &self.backend, cancel)?;
             self.refiner = Some(loaded);
         }
-        Ok(Some(found))
+        Ok(())
+    }
+
+    /// How much of a job's models stays in memory.
+    pub(super) fn choose_residency(
+        &self,
+        recipe: &Recipe,
+        found: &Found,
+        refiner: Option<&Found>,
+    ) -> Residency {
+        let models = Models {
+            first: &found.info,
+            refiner: refiner.map(|found| &found.info),
+        };
+        let history = self.shared.history();
+        history.residency(recipe, models, &self.machine())
+    }
+
+    /// Brings the opened models into memory where all of them fit; else lets go of what an easier job
+    /// left there.
+    ///
+    /// # Errors
+    /// As `Model::fetch`.
+    pub(super) fn fetch(&mut self, job: JobId, cancel: &CancelToken) -> Result<()> {
+        let models = || [&self.loaded, &self.refiner].into_iter().flatten();
+        match self.residency {
+            Residency::Everything if models().all(Loaded::is_whole) => return Ok(()),
+            Residency::Everything => {}
+            Residency::Networks => return Ok(()),
+            Residency::OneAtATime => {
+                models().for_each(|loaded| loaded.model.set_aside(ModelPart::Network));
+                return Ok(());
+            }
+        }
+        self.enter(job, 0, Stage::LoadingModel);
+        let mut models = [&self.loaded, &self.refiner].into_iter().flatten();
+        models.try_for_each(|loaded| loaded.fetch(cancel))
     }
 }

@@ -24,12 +24,19 @@ impl Worker {
             load_secs,
             peak_bytes: forecast::peak_bytes(),
         };
-        let machine = Machine {
+        let machine = self.machine();
+        let mut history = self.shared.history();
+        let kind = (&machine, self.residency);
+        history.learn(recipe, &loaded.found.info, kind, seen);
+    }
+
+    /// What it computes with, for recipes whose precision is resolved.
+    pub(super) fn machine(&self) -> Machine {
+        Machine {
             device: format!("{} {}", self.backend.name(), self.backend.kernels()),
             threads: self.tuning.threads,
             automatic: Precision::Auto,
-        };
-        let mut history = self.shared.history();
-        history.learn(recipe, &loaded.found.info, &machine, seen);
+            memory_bytes: self.tuning.memory_bytes,
+        }
     }
 }

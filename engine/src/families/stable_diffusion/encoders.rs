@@ -99,17 +99,18 @@ impl EncodersConfig {
         Tokenizer::read(files, place.tokenizer, self.context())
     }
 
-    /// Opens every file that [`Self::load`] will read.
+    /// Opens every file that [`Self::load`] will read, and says how many bytes the weights have.
     ///
     /// # Errors
     /// What is missing or does not fit.
-    pub(super) fn check(&self, files: &ModelFiles, cancel: &CancelToken) -> Result<()> {
+    pub(super) fn check(&self, files: &ModelFiles, cancel: &CancelToken) -> Result<u64> {
+        let mut bytes = 0;
         for (place, config) in &self.encoders {
-            Weights::open(files, place.encoder, cancel)?;
+            bytes += Weights::open(files, place.encoder, cancel)?.bytes();
             self.tokenizer_of(files, *place)?
                 .check_rows(config.vocabulary)?;
         }
-        Ok(())
+        Ok(bytes)
     }
 
     /// Loads all of them; `loaded` hears of each part's folder and weights.

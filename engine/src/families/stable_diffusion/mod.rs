@@ -22,7 +22,8 @@ use candle_core::Tensor;
 
 use super::FamilySpec;
 use super::model::{
-    Autoencoder, Conditioning, LatentFacts, Model, ModelFacts, ModelPart, NetworkInput, Word,
+    Autoencoder, Conditioning, LatentFacts, Model, ModelFacts, ModelPart, NetworkInput,
+    StoredBytes, Word,
 };
 use super::reuse::DeepReuse;
 use crate::cancel::CancelToken;
@@ -163,6 +164,7 @@ fn read_parts(files: &ModelFiles) -> Result<Parts> {
         guidance_channels: unet.guidance_channels,
         context: text.context(),
         noise,
+        stored: StoredBytes::default(),
     };
     Ok(Parts {
         text,
@@ -207,11 +209,15 @@ fn read_noise(files: &ModelFiles, is_xl: bool) -> Result<NoiseTable> {
 fn inspect(files: &ModelFiles) -> Result<ModelFacts> {
     let parts = read_parts(files)?;
     let cancel = CancelToken::default();
-    parts.text.check(files, &cancel)?;
-    for folder in ["unet", "vae"] {
-        Weights::open(files, folder, &cancel)?;
-    }
-    Ok(parts.facts)
+    let stored = StoredBytes {
+        text: parts.text.check(files, &cancel)?,
+        network: Weights::open(files, "unet", &cancel)?.bytes(),
+    };
+    Weights::open(files, "vae", &cancel)?;
+    Ok(ModelFacts {
+        stored,
+        ..parts.facts
+    })
 }
 
 fn tokenizer(files: &ModelFiles) -> Result<Tokenizer> {
@@ -242,17 +248,20 @@ fn load(files: &ModelFiles, compute: &Compute, cancel: &CancelToken) -> Result<B
             slots,
         });
     };
+    let mut stored = StoredBytes::default();
     let text = parts
         .text
         .load(files, compute, cancel, &mut |folder, weights| {
             note_unused(folder, weights.unused());
             note_places(folder, weights.slots());
+            stored.text += weights.bytes();
         })?;
     let unet = {
         let weights = Weights::open(files, "unet", cancel)?;
         let unet = Unet::load(parts.unet, &weights.root(compute))?;
         note_unused("unet", weights.unused());
         note_places("unet", weights.slots());
+        stored.network = weights.bytes();
         unet
     };
     let (autoencoder, unused) = parts.autoencoder.load(files, compute, cancel)?;
@@ -262,7 +271,10 @@ fn load(files: &ModelFiles, compute: &Compute, cancel: &CancelToken) -> Result<B
         unet,
         autoencoder,
         additions: parts.numbers.map(Additions::new),
-        facts: parts.facts,
+        facts: ModelFacts {
+            stored,
+            ..parts.facts
+        },
         warnings,
         contexts: Mutex::default(),
         adaptable: Adaptable::new(places),
@@ -342,6 +354,10 @@ impl Model for StableDiffusion {
 
     fn fetch(&self, part: ModelPart, cancel: &CancelToken) -> Result<()> {
         self.places(part).try_for_each(|slots| slots.fill(cancel))
+    }
+
+    fn has(&self, part: ModelPart) -> bool {
+        self.places(part).all(Slots::are_filled)
     }
 
     fn set_aside(&self, part: ModelPart) {
