@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::catalog::ModelInfo;
 use crate::library::files::write_replacing;
-use crate::recipe::{InpaintArea, Precision, Recipe, Refiner};
+use crate::recipe::{EasyCacheOptions, InpaintArea, Precision, Recipe, Refiner};
 use crate::residency::{Models, Residency, available_bytes, estimate_bytes};
 
 /// What a job will take, roughly. Nothing is refused by it.
@@ -243,9 +243,21 @@ const TWICE: &[&str] = &[
     "restart",
 ];
 
-/// The work of sampling, in network calls with one prompt. A model that `edits` is asked a third time in
+/// Share of the calls that are left out at ComfyUI's usual threshold, roughly: it depends on model,
+/// sampler and steps.
+const LEFT_OUT: f64 = 0.4;
+
+/// The work of sampling, in network calls with one prompt, without those that will probably be left out.
+fn work(recipe: &Recipe, edits: bool) -> f64 {
+    let easy = recipe.network.easy_cache;
+    let part = (easy.until - easy.from).clamp(0.0, 1.0);
+    let strength = (easy.threshold / EasyCacheOptions::USUAL_THRESHOLD).clamp(0.0, 2.0);
+    work_of_all_calls(recipe, edits) * (1.0 - LEFT_OUT * strength * part)
+}
+
+/// The work of sampling, in network calls with one prompt, were each of them made. A model that `edits` is asked a third time in
 /// guided steps, without its picture; where it is not guided by that, it is not guided at all.
-pub(crate) fn work(recipe: &Recipe, edits: bool) -> f64 {
+pub(crate) fn work_of_all_calls(recipe: &Recipe, edits: bool) -> f64 {
     let strength = recipe.start.as_ref().map_or(1.0, |start| start.strength);
     let steps = ((f64::from(recipe.steps) * strength) as usize).max(1);
     let network = &recipe.network;
@@ -347,6 +359,8 @@ mod tests {
             };
         };
         assert_eq!(with(negative), 15.0);
+        let easy = |r: &mut Recipe| r.network.easy_cache.threshold = 0.2;
+        assert!((with(easy) - 20.0 * (1.0 - LEFT_OUT * 0.8)).abs() < 1e-9);
         let deep = |r: &mut Recipe| r.network.reuse.deep_every = 2;
         assert!((with(deep) - (10.0 + 10.0 * SHALLOW)).abs() < 1e-9);
     }

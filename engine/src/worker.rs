@@ -261,6 +261,7 @@ impl Worker {
             kernels: self.backend.kernels(),
             build: concat!("pentimento ", env!("CARGO_PKG_VERSION")).to_owned(),
             preview_share: rendered.preview_share,
+            reused_calls: rendered.reused_calls[0],
             finished_unix_ms: now.as_millis() as u64,
             unmasked_pixels_verified: rendered.unmasked_pixels_verified,
             ..Outcome::default()

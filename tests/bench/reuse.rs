@@ -4,7 +4,9 @@
 use std::time::Instant;
 
 use pentimento_engine::raster::Picture;
-use pentimento_engine::recipe::{GuidanceInterval, NetworkOptions, Precision, Recipe, Reuse};
+use pentimento_engine::recipe::{
+    EasyCacheOptions, GuidanceInterval, NetworkOptions, Precision, Recipe, Reuse,
+};
 use support::compare::psnr_db;
 use support::running::{Running, built_in, recipe};
 
@@ -56,6 +58,16 @@ fn reuse(deep_every: u32, deep_branch: u32, negative_every: u32) -> NetworkOptio
     }
 }
 
+fn easy(threshold: f64) -> NetworkOptions {
+    NetworkOptions {
+        easy_cache: EasyCacheOptions {
+            threshold,
+            ..EasyCacheOptions::default()
+        },
+        ..NetworkOptions::default()
+    }
+}
+
 /// A picture, and the seconds it took.
 fn picture(running: &Running, at: usize, network: &NetworkOptions) -> (Picture, f64) {
     let recipe = starter(PROMPTS[at], at as u64 + 1, network);
@@ -93,6 +105,10 @@ pub(crate) fn measure() {
             "DeepCache 3, branch 0, negative prompt every 3",
             reuse(3, 0, 3),
         ),
+        ("EasyCache 0.05", easy(0.05)),
+        ("EasyCache 0.1", easy(0.1)),
+        ("EasyCache 0.2", easy(0.2)),
+        ("EasyCache 0.3", easy(0.3)),
     ] {
         let (mut secs, mut plain_secs, mut db) = (Vec::new(), Vec::new(), Vec::new());
         for at in 0..PROMPTS.len() {

@@ -2,7 +2,9 @@
 //! threads, and what a model does not have is refused by name.
 
 use pentimento_engine::error::EngineError;
-use pentimento_engine::recipe::{GuidanceInterval, NetworkOptions, Recipe, Reuse};
+use pentimento_engine::recipe::{
+    EasyCacheOptions, GuidanceInterval, NetworkOptions, Recipe, Reuse,
+};
 use support::running::{Options, Running, built_in, recipe, request};
 
 fn with(network: NetworkOptions, recipe: Recipe) -> Recipe {
@@ -61,9 +63,46 @@ fn sharing_nothing_changes_nothing() {
     );
 }
 
+fn easy(threshold: f64) -> NetworkOptions {
+    NetworkOptions {
+        easy_cache: EasyCacheOptions {
+            threshold,
+            ..EasyCacheOptions::default()
+        },
+        ..NetworkOptions::default()
+    }
+}
+
+#[test]
+fn easy_cache_leaves_calls_out_and_says_how_many() {
+    let running = Running::start();
+    for sampler in ["ddim", "heun"] {
+        let plain = running.picture(starter(sampler, 12));
+        // What cannot be reached leaves nothing out, and changes nothing.
+        let off = running.picture(with(easy(0.0), starter(sampler, 12)));
+        assert!(off == plain, "{sampler}");
+        let mut before = 0;
+        for threshold in [1e-9, 0.1, 0.4] {
+            let asked = request(with(easy(threshold), starter(sampler, 12)));
+            let reused = running.records(asked).unwrap()[0].outcome.reused_calls;
+            assert!(reused >= before, "{sampler} {threshold}: {reused}");
+            assert_eq!(reused > 0, threshold > 0.01, "{sampler} {threshold}");
+            before = reused;
+        }
+        let all = if sampler == "heun" { 23 } else { 12 };
+        assert!(before < all - 2, "{sampler}: {before}");
+        let quick = running.picture(with(easy(0.1), starter(sampler, 12)));
+        assert!(quick != plain, "{sampler}");
+    }
+    // How fast the output changes is known from the third call on.
+    let short = running.picture(with(easy(3.0), recipe("sd1")));
+    assert!(short == running.picture(recipe("sd1")));
+}
+
 #[test]
 fn what_is_shared_depends_on_no_thread_and_no_batch() {
     let all = NetworkOptions {
+        easy_cache: easy(0.15).easy_cache,
         guidance_interval: GuidanceInterval {
             from: 0.2,
             until: 0.8,

@@ -2,7 +2,9 @@
 
 use std::path::Path;
 
-use pentimento_engine::recipe::{GuidanceInterval, ModelRef, Reuse, VaeChoice, read_record_file};
+use pentimento_engine::recipe::{
+    EasyCacheOptions, GuidanceInterval, ModelRef, Reuse, VaeChoice, read_record_file,
+};
 
 use crate::machine::{Machine, quick};
 
@@ -23,6 +25,10 @@ fn options_of_the_networks_reach_the_recipe() {
         "1",
         "--negative-every",
         "2",
+        "--easy-cache",
+        "0.3",
+        "--easy-cache-until",
+        "0.9",
         "--clip-skip",
         "2",
         "--vae",
@@ -48,12 +54,19 @@ fn options_of_the_networks_reach_the_recipe() {
         (network.guidance_interval, network.reuse),
         (interval, reuse)
     );
+    let easy = EasyCacheOptions {
+        threshold: 0.3,
+        from: 0.15,
+        until: 0.9,
+    };
+    assert_eq!(network.easy_cache, easy);
     assert_eq!((network.clip_skip, network.vae), (2, VaeChoice::Model));
     let printed = machine.run(&["recipe", out.as_str()]).out;
     for words in [
         "guidance from 0.25 to 0.75 of the run",
         "deep layers every 2 steps, branch 1",
         "negative prompt every 2 steps",
+        "EasyCache 0.3 from 0.15 to 0.9 of the noise levels",
         "CLIP skip 2",
     ] {
         assert!(printed.contains(words), "{printed}");
@@ -73,6 +86,16 @@ fn what_has_no_effect_or_is_not_there_is_refused() {
         2,
         &quick(&["--deep-branch", "1"]),
         &["--deep-branch needs --deep-cache"],
+    );
+    machine.refuses(
+        2,
+        &quick(&["--easy-cache-from", "0.5"]),
+        &["--easy-cache-from needs --easy-cache"],
+    );
+    machine.refuses(
+        1,
+        &quick(&["--easy-cache", "4"]),
+        &["--easy-cache: 4 is outside of 0 to 3"],
     );
     machine.refuses(
         1,

@@ -1,12 +1,12 @@
 //! Whole pictures with options of the networks, against a loop written out over diffusers' layers: guidance in a part
-//! of the run, DeepCache, the negative prompt's difference, CLIP skip. At least 45 dB.
+//! of the run, DeepCache, the negative prompt's difference, EasyCache, CLIP skip. At least 45 dB.
 
 use pentimento_engine::raster::decode_picture;
 use pentimento_engine::recipe::{NetworkOptions, Recipe};
 use serde::Deserialize;
 use support::compare::psnr_db;
 use support::places;
-use support::running::{Running, built_in, recipe};
+use support::running::{Running, built_in, recipe, request};
 
 const LEAST_DB: f64 = 45.0;
 
@@ -26,6 +26,9 @@ struct Case {
     sampler: String,
     schedule: String,
     network: NetworkOptions,
+    /// Network calls that are left out.
+    #[serde(default)]
+    reused: u32,
 }
 
 fn recipe_of(case: &Case) -> Recipe {
@@ -62,6 +65,8 @@ fn check(chosen: impl Fn(&NetworkOptions) -> bool) {
         let reference = decode_picture(&std::fs::read(&file).unwrap(), &case.name).unwrap();
         let recipe = recipe_of(case);
         let ours = running.picture(recipe.clone());
+        let record = running.records(request(recipe.clone())).unwrap().remove(0);
+        assert_eq!(record.outcome.reused_calls, case.reused, "{}", case.name);
         let db = psnr_db(&ours.rgba, &reference.rgba);
         if db < LEAST_DB {
             wrong.push(format!("{}: {db:.1} dB", case.name));
@@ -94,7 +99,16 @@ fn the_loop_of_the_reference_is_ours() {
 
 #[test]
 fn guidance_in_a_part_of_the_run() {
-    check(|network| !network.guidance_interval.is_whole() && network.reuse.is_off());
+    check(|network| {
+        !network.guidance_interval.is_whole()
+            && network.reuse.is_off()
+            && network.easy_cache.is_off()
+    });
+}
+
+#[test]
+fn calls_that_easy_cache_leaves_out() {
+    check(|network| !network.easy_cache.is_off());
 }
 
 #[test]

@@ -44,6 +44,11 @@ fn rows_without_effect_are_not_shown() {
         sampling.network.reuse.deep_every = 3
     });
     assert!(has_slider(&studio, "Cache branch"));
+    assert!(has_slider(&studio, "EasyCache") && !has_slider(&studio, "EasyCache from"));
+    change(&mut studio, |sampling| {
+        sampling.network.easy_cache.threshold = 0.2;
+    });
+    assert!(has_slider(&studio, "EasyCache from") && has_slider(&studio, "EasyCache until"));
     change(&mut studio, |sampling| sampling.guidance = 1.0);
     for label in ["Guided from", "Guided until", "Negative every"] {
         assert!(!has_slider(&studio, label), "{label}");

@@ -52,6 +52,21 @@ pub(super) const NETWORK: &[Opt] = &[
         "N",
         "Ask with the negative prompt in one of N steps only; 1 (the default): in each.",
     ),
+    value(
+        "easy-cache",
+        "X",
+        "Leave network calls out while the output is foretold to change by less than X in all: faster, not the same picture; 0: off, 0.2 is usual.",
+    ),
+    value(
+        "easy-cache-from",
+        "X",
+        "With --easy-cache: share of the noise levels before a call is left out, 0.15 unless said.",
+    ),
+    value(
+        "easy-cache-until",
+        "X",
+        "With --easy-cache: share of the noise levels after which none is left out, 0.95 unless said.",
+    ),
 ];
 
 /// The options that were given.
@@ -65,6 +80,9 @@ pub(super) struct Network {
     deep_cache: Option<u32>,
     deep_branch: Option<u32>,
     negative_every: Option<u32>,
+    easy_cache: Option<f64>,
+    easy_from: Option<f64>,
+    easy_until: Option<f64>,
 }
 
 impl Network {
@@ -84,6 +102,9 @@ impl Network {
             deep_cache: args.number("deep-cache", WHOLE)?,
             deep_branch: args.number("deep-branch", WHOLE)?,
             negative_every: args.number("negative-every", WHOLE)?,
+            easy_cache: args.number("easy-cache", NUMBER)?,
+            easy_from: args.number("easy-cache-from", NUMBER)?,
+            easy_until: args.number("easy-cache-until", NUMBER)?,
         })
     }
 
@@ -117,6 +138,7 @@ impl Network {
         let NetworkOptions {
             guidance_interval: interval,
             reuse,
+            easy_cache: easy,
             clip_skip,
             vae,
             decoder,
@@ -134,6 +156,17 @@ impl Network {
         reuse.deep_branch = self.deep_branch.unwrap_or(reuse.deep_branch);
         reuse.negative_every = self.negative_every.unwrap_or(reuse.negative_every);
         *clip_skip = self.clip_skip.unwrap_or(*clip_skip);
+        easy.threshold = self.easy_cache.unwrap_or(easy.threshold);
+        easy.from = self.easy_from.unwrap_or(easy.from);
+        easy.until = self.easy_until.unwrap_or(easy.until);
+        for (option, given) in [
+            ("easy-cache-from", self.easy_from.is_some()),
+            ("easy-cache-until", self.easy_until.is_some()),
+        ] {
+            if given && easy.is_off() {
+                return Err(Failure::usage(format!("--{option} needs --easy-cache")));
+            }
+        }
         if self.deep_branch.is_some() && reuse.deep_every <= 1 {
             return Err(Failure::usage("--deep-branch needs --deep-cache"));
         }
@@ -193,6 +226,13 @@ pub(super) fn text(options: &NetworkOptions) -> Option<String> {
         parts.push(format!(
             "negative prompt every {} steps",
             reuse.negative_every
+        ));
+    }
+    let easy = options.easy_cache;
+    if !easy.is_off() {
+        parts.push(format!(
+            "EasyCache {} from {} to {} of the noise levels",
+            easy.threshold, easy.from, easy.until
         ));
     }
     if options.clip_skip > 1 {

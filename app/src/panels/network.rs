@@ -20,6 +20,7 @@ pub(super) fn network_ui(ui: &mut Ui, sampling: &mut Sampling) {
     let NetworkOptions {
         guidance_interval: interval,
         reuse,
+        easy_cache,
         clip_skip,
         ..
     } = &mut sampling.network;
@@ -68,7 +69,19 @@ pub(super) fn network_ui(ui: &mut Ui, sampling: &mut Sampling) {
             [0.0, BRANCH_SHOWN, 63.0],
         );
     }
-    if !reuse.is_off() {
+    let threshold = &mut easy_cache.threshold;
+    widgets::slider_ui(ui, t("easy-cache"), threshold, 0.0..=0.5, 0.0..=3.0, 0.05)
+        .on_hover_text(t("easy-cache-tip"));
+    if !easy_cache.is_off() {
+        let [from, until] = [&mut easy_cache.from, &mut easy_cache.until];
+        if share_ui(ui, "easy-cache-from", "easy-cache-from-tip", from) {
+            *until = until.max(*from);
+        }
+        if share_ui(ui, "easy-cache-until", "easy-cache-until-tip", until) {
+            *from = from.min(*until);
+        }
+    }
+    if !(reuse.is_off() && easy_cache.is_off()) {
         widgets::note_ui(ui, t("reuse-note"));
     }
 }

@@ -277,6 +277,10 @@ impl Draft {
         network.reuse.deep_every = network.reuse.deep_every.clamp(1, 20);
         network.reuse.deep_branch = network.reuse.deep_branch.min(63);
         network.reuse.negative_every = network.reuse.negative_every.clamp(1, 20);
+        let easy = &mut network.easy_cache;
+        easy.threshold = clamp(easy.threshold, 0.0, 3.0, 0.0);
+        easy.from = clamp(easy.from, 0.0, 1.0, 0.15);
+        easy.until = clamp(easy.until, easy.from, 1.0, 0.95_f64.max(easy.from));
         network.clip_skip = network.clip_skip.clamp(1, 24);
         if let Some(refiner) = &mut self.refiner {
             refiner.switch_at = clamp(refiner.switch_at, 0.0, 1.0, Refiner::USUAL_SWITCH);

@@ -125,6 +125,11 @@ fn network_rows(options: &NetworkOptions) -> Vec<(&'static str, String)> {
         rows.push((t("deep-every"), reuse.deep_every.to_string()));
         rows.push((t("deep-branch"), reuse.deep_branch.to_string()));
     }
+    let easy = options.easy_cache;
+    if !easy.is_off() {
+        let [threshold, from, until] = [easy.threshold, easy.from, easy.until].map(number);
+        rows.push((t("easy-cache"), format!("{threshold}, {from} – {until}")));
+    }
     rows
 }
 

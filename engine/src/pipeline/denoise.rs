@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use candle_core::Tensor;
 
+use super::easy_cache::{EasyCache, passed};
 use super::prompts::{Now, Prompts};
 use super::start::Blend;
 use super::{Listener, Relief};
@@ -42,6 +43,8 @@ pub(super) struct GuidedDenoiser<'a> {
     pub(super) residency: Residency,
     /// Deep features of the step that computed all.
     pub(super) deep: DeepFeatures,
+    /// What stands for calls that are left out.
+    pub(super) easy: EasyCache<'a>,
     /// What the negative prompt made of the output when it was asked last.
     pub(super) pull: Option<Pull<'a>>,
     /// How closely a picture that the network is shown is kept to.
@@ -59,14 +62,19 @@ pub(super) struct Pull<'a> {
 impl<'a> GuidedDenoiser<'a> {
     /// A network's raw outputs, one for each conditioning.
     fn ask(
-        &self,
+        &mut self,
         model: &dyn Model,
         latents: &Latents,
         level: &Level,
-        conditions: &[&Conditioning],
+        conditions: &[&'a Conditioning],
         guidance: Option<f64>,
     ) -> Result<Vec<Latents>> {
         let facts = model.facts();
+        let passed = passed(level.timestep, facts.noise.train_steps());
+        if let Some(outputs) = self.easy.recall(latents, passed, conditions)? {
+            return Ok(outputs);
+        }
+        let all = conditions;
         let mut outputs = Vec::with_capacity(conditions.len());
         for conditions in conditions.chunks(MOST_TOGETHER) {
             let input = NetworkInput {
@@ -80,6 +88,7 @@ impl<'a> GuidedDenoiser<'a> {
             };
             outputs.extend(model.predict(&input, self.cancel)?);
         }
+        self.easy.keep(latents, passed, all, &outputs)?;
         Ok(outputs)
     }
 
@@ -126,7 +135,7 @@ impl<'a> GuidedDenoiser<'a> {
         (both, guidance): (bool, Option<f64>),
     ) -> Result<(Option<Latents>, Vec<Latents>)> {
         let done = self.step.get();
-        let parts: Vec<&Conditioning> = now.parts.iter().map(|(_, part)| *part).collect();
+        let parts: Vec<&'a Conditioning> = now.parts.iter().map(|(_, part)| *part).collect();
         if !both {
             return Ok((None, self.ask(model, latents, level, &parts, guidance)?));
         }
@@ -137,7 +146,8 @@ impl<'a> GuidedDenoiser<'a> {
                 .map(|first| Latents::combine(&[(1.0, first), (1.0, &pull)]));
             return Ok((without.transpose()?, outputs));
         }
-        let conditions: Vec<&Conditioning> = std::iter::once(now.negative).chain(parts).collect();
+        let conditions: Vec<&'a Conditioning> =
+            std::iter::once(now.negative).chain(parts).collect();
         let mut outputs = self
             .ask(model, latents, level, &conditions, guidance)?
             .into_iter();
@@ -160,6 +170,7 @@ impl Denoiser for GuidedDenoiser<'_> {
         let relief = self
             .refiner
             .filter(|refiner| level.timestep < refiner.cutoff);
+        self.easy.of_model(relief.is_some());
         let (model, prompts) = match relief {
             Some(refiner) => (refiner.model, refiner.prompts),
             None => (self.model, self.prompts),
@@ -210,12 +221,15 @@ impl Denoiser for GuidedDenoiser<'_> {
 impl GuidedDenoiser<'_> {
     /// What a network that is shown a picture says without it and without the prompt.
     fn blind(
-        &self,
+        &mut self,
         model: &dyn Model,
         negative: &Conditioning,
         latents: &Latents,
         level: &Level,
     ) -> Result<Latents> {
+        if let Some(output) = self.easy.recall_blind(latents)? {
+            return Ok(output);
+        }
         let nothing = self.extra.map(Tensor::zeros_like).transpose()?;
         let input = NetworkInput {
             latents,
@@ -227,13 +241,15 @@ impl GuidedDenoiser<'_> {
             deep: None,
         };
         let outputs = model.predict(&input, self.cancel)?;
-        outputs
+        let output = outputs
             .into_iter()
             .next()
             .ok_or_else(|| EngineError::Compute {
                 op: "guidance".to_owned(),
                 reason: "the network gave no output".to_owned(),
-            })
+            })?;
+        self.easy.keep_blind(latents, &output)?;
+        Ok(output)
     }
 }
 

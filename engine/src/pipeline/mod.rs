@@ -4,6 +4,7 @@
 
 mod crop;
 mod denoise;
+mod easy_cache;
 pub mod fill;
 pub mod mask;
 pub mod paste;
@@ -32,6 +33,7 @@ use crate::residency::Residency;
 use crate::samplers::{self, SamplerSpec, Trajectory, trajectory};
 use crate::schedules;
 use denoise::{GuidedDenoiser, RunObserver};
+use easy_cache::EasyCache;
 pub use prompts::Prompts;
 use start::Start;
 
@@ -127,6 +129,8 @@ pub struct Rendered {
     pub sampling_time: Duration,
     /// Time of the last decode.
     pub decode_time: Duration,
+    /// Network calls that were left out ([`crate::recipe::EasyCacheOptions`]), and all of them.
+    pub reused_calls: [u32; 2],
     /// Cost of decoding one preview, where that was done.
     pub preview_cost: Option<Duration>,
     /// Of inpainting: whether all unpainted pixels were found unchanged.
@@ -224,6 +228,7 @@ pub fn render(
         options: &recipe.network,
         residency: inputs.residency,
         deep: DeepFeatures::default(),
+        easy: EasyCache::new(recipe.network.easy_cache),
         pull: None,
         image_guidance: recipe.image_guidance.unwrap_or(Recipe::IMAGE_GUIDANCE),
         cancel: inputs.cancel,
@@ -248,6 +253,7 @@ pub fn render(
         noise.as_mut(),
         &mut observer,
     )?;
+    let reused_calls = [denoiser.easy.reused, denoiser.easy.calls];
     let previewer = observer.previewer;
     let preview_cost = previewer.as_ref().and_then(Previewer::decode_cost);
     let spent = previewer.map_or(Duration::ZERO, |previewer| previewer.spent());
@@ -272,6 +278,7 @@ pub fn render(
         preview_share,
         sampling_time,
         decode_time,
+        reused_calls,
         preview_cost,
         unmasked_pixels_verified,
     })

@@ -30,7 +30,9 @@ pub use metadata::{
     Dialect, FoundRecord, PARAMETERS_KEYWORD, RECORD_KEYWORD, Texts, encode_png_with_record,
     read_record, read_record_file,
 };
-pub use network::{FinalDecoder, GuidanceInterval, NetworkOptions, Reuse, VaeChoice};
+pub use network::{
+    EasyCacheOptions, FinalDecoder, GuidanceInterval, NetworkOptions, Reuse, VaeChoice,
+};
 pub use prompting::{PromptTemplate, Prompting};
 pub use refiner::Refiner;
 
@@ -271,6 +273,9 @@ pub struct Outcome {
     /// Things the user should know: a truncated prompt, an older sampler revision…
     #[serde(default)]
     pub warnings: Vec<String>,
+    /// Network calls that EasyCache left out.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub reused_calls: u32,
     /// Add-ons that took part.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub add_ons: Vec<AddOnMade>,
@@ -278,6 +283,10 @@ pub struct Outcome {
     /// picture and found equal.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unmasked_pixels_verified: Option<bool>,
+}
+
+fn is_zero(count: &u32) -> bool {
+    *count == 0
 }
 
 /// A finished picture's record: what travels inside its file.

@@ -17,6 +17,9 @@ pub struct NetworkOptions {
     /// What steps take over from earlier ones.
     #[serde(skip_serializing_if = "Reuse::is_off")]
     pub reuse: Reuse,
+    /// Network calls that are left out.
+    #[serde(skip_serializing_if = "EasyCacheOptions::is_off")]
+    pub easy_cache: EasyCacheOptions,
     /// Which layer of the text encoder is read, counted from its last, 1, as A1111 counts; 1 to 24.
     /// Models that were trained to read an earlier layer (Stable Diffusion 2 the last but one) never
     /// read a later one.
@@ -82,6 +85,7 @@ impl Default for NetworkOptions {
         Self {
             guidance_interval: GuidanceInterval::default(),
             reuse: Reuse::default(),
+            easy_cache: EasyCacheOptions::default(),
             clip_skip: 1,
             vae: VaeChoice::default(),
             decoder: FinalDecoder::default(),
@@ -227,6 +231,42 @@ impl Reuse {
     /// Whether every step computes everything.
     pub fn is_off(&self) -> bool {
         self.deep_every <= 1 && self.negative_every <= 1
+    }
+}
+
+/// Network calls that are left out where their output is foretold to change little (EasyCache: Zhou et al.
+/// 2025): faster, and not quite the same picture. As ComfyUI's node of that name, which compares one of
+/// eight columns and rows where this compares all.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct EasyCacheOptions {
+    /// Sum of the foretold changes, relative to the output, below which calls are left out: 0 (none are)
+    /// to 3. ComfyUI begins with 0.2.
+    pub threshold: f64,
+    /// Share of the noise levels the model was trained with that are to be passed before a call may be
+    /// left out, 0 to 1.
+    pub from: f64,
+    /// Share of the noise levels after which none is left out any more, `from` to 1.
+    pub until: f64,
+}
+
+impl Default for EasyCacheOptions {
+    fn default() -> Self {
+        Self {
+            threshold: 0.0,
+            from: 0.15,
+            until: 0.95,
+        }
+    }
+}
+
+impl EasyCacheOptions {
+    /// What ComfyUI begins with.
+    pub const USUAL_THRESHOLD: f64 = 0.2;
+
+    /// Whether every call is made.
+    pub fn is_off(&self) -> bool {
+        self.threshold <= 0.0
     }
 }
 

@@ -234,6 +234,15 @@ fn every_field_is_checked() {
         ("network.reuse.negative_every", |r| {
             r.network.reuse.negative_every = 21;
         }),
+        ("network.easy_cache.threshold", |r| {
+            r.network.easy_cache.threshold = f64::NAN;
+        }),
+        ("network.easy_cache.from", |r| {
+            r.network.easy_cache.from = -0.1;
+        }),
+        ("network.easy_cache.until", |r| {
+            r.network.easy_cache.until = 0.1;
+        }),
         ("network.clip_skip", |r| r.network.clip_skip = 0),
     ];
     for (field, spoil) in spoils {

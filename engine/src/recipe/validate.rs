@@ -35,6 +35,8 @@ pub const RHO: RangeInclusive<f64> = 0.1..=100.0;
 pub const SHARE: RangeInclusive<f64> = 0.0..=1.0;
 /// Steps among which one computes everything.
 pub const EVERY: RangeInclusive<u32> = 1..=20;
+/// EasyCache's threshold.
+pub const EASY: RangeInclusive<f64> = 0.0..=3.0;
 /// Skip connections of a network.
 pub const BRANCH: RangeInclusive<u32> = 0..=63;
 /// Layers of a text encoder.
@@ -256,6 +258,18 @@ impl Problems {
         self.range("network.reuse.deep_every", reuse.deep_every, &EVERY);
         self.range("network.reuse.deep_branch", reuse.deep_branch, &BRANCH);
         self.range("network.reuse.negative_every", reuse.negative_every, &EVERY);
+        let EasyCacheOptions {
+            threshold,
+            from,
+            until,
+        } = options.easy_cache;
+        self.range("network.easy_cache.threshold", threshold, &EASY);
+        self.range("network.easy_cache.from", from, &SHARE);
+        self.range("network.easy_cache.until", until, &SHARE);
+        if from > until {
+            let why = format!("{until} comes before the beginning, {from}");
+            self.add("network.easy_cache.until", why);
+        }
         self.range("network.clip_skip", options.clip_skip, &CLIP_SKIP);
     }
 

@@ -18,8 +18,11 @@ impl Worker {
     ) {
         let Some(loaded) = &self.loaded else { return };
         let sampling_secs = rendered.sampling_time.as_secs_f64();
+        let [reused, calls] = rendered.reused_calls.map(f64::from);
+        let made = (calls - reused).max(1.0) / calls.max(1.0);
+        let units = forecast::work_of_all_calls(recipe, loaded.found.info.edits) * made;
         let seen = Observed {
-            secs_per_unit: sampling_secs / forecast::work(recipe, loaded.found.info.edits),
+            secs_per_unit: sampling_secs / units,
             rest_secs: (elapsed.as_secs_f64() - sampling_secs).max(0.0),
             load_secs,
             peak_bytes: forecast::peak_bytes(),

@@ -13,6 +13,9 @@ const INTERVAL: &str = "Guidance interval";
 const DEEP_EVERY: &str = "DeepCache interval";
 const DEEP_BRANCH: &str = "DeepCache branch";
 const NEGATIVE_EVERY: &str = "Negative prompt every";
+const EASY_CACHE: &str = "EasyCache threshold";
+/// Both ends of its part.
+const EASY_PART: &str = "EasyCache part";
 const VAE: &str = "VAE";
 const VAE_HASH: &str = "VAE hash";
 const DECODER: &str = "Decoder";
@@ -55,6 +58,11 @@ pub(super) fn write(recipe: &Recipe, pairs: &mut Vec<(&'static str, String)>) {
     if reuse.negative_every > 1 {
         pairs.push((NEGATIVE_EVERY, reuse.negative_every.to_string()));
     }
+    let easy = options.easy_cache;
+    if !easy.is_off() {
+        pairs.push((EASY_CACHE, easy.threshold.to_string()));
+        pairs.push((EASY_PART, format!("{}-{}", easy.from, easy.until)));
+    }
 }
 
 /// Reads the options into a recipe whose steps are read already.
@@ -83,10 +91,15 @@ pub(super) fn read(recipe: &mut Recipe, pairs: &[(String, String)], notes: &mut 
                 };
                 options.guidance_interval.from = skipped / steps;
             }),
-            INTERVAL => value.split_once('-').and_then(|(from, until)| {
-                let (from, until) = (share(from)?, share(until)?);
+            INTERVAL => part(value).map(|[from, until]| {
                 options.guidance_interval = GuidanceInterval { from, until };
-                Some(())
+            }),
+            EASY_CACHE => value.parse().ok().map(|threshold| {
+                options.easy_cache.threshold = threshold;
+            }),
+            EASY_PART => part(value).map(|[from, until]| {
+                options.easy_cache.from = from;
+                options.easy_cache.until = until;
             }),
             DEEP_EVERY => whole().map(|every| options.reuse.deep_every = every),
             DEEP_BRANCH => whole().map(|branch| options.reuse.deep_branch = branch),
@@ -108,6 +121,12 @@ fn read_hash(options: &mut VaeChoice, pairs: &[(String, String)]) {
     }
 }
 
+/// Both ends of a part of the run.
+fn part(text: &str) -> Option<[f64; 2]> {
+    let (from, until) = text.split_once('-')?;
+    Some([share(from)?, share(until)?])
+}
+
 fn share(text: &str) -> Option<f64> {
     let share: f64 = text.trim().parse().ok()?;
     (0.0..=1.0).contains(&share).then_some(share)
@@ -123,6 +142,8 @@ pub(super) fn is_known(key: &str) -> bool {
             | DEEP_EVERY
             | DEEP_BRANCH
             | NEGATIVE_EVERY
+            | EASY_CACHE
+            | EASY_PART
             | VAE
             | VAE_HASH
             | DECODER

@@ -86,6 +86,11 @@ fn network_options_survive_under_a1111s_keys() {
             deep_branch: 1,
             negative_every: 2,
         },
+        easy_cache: EasyCacheOptions {
+            threshold: 0.2,
+            from: 0.15,
+            until: 0.9,
+        },
         clip_skip: 2,
         vae: VaeChoice::File(ModelRef {
             id: "mse: v2".to_owned(),
@@ -99,7 +104,8 @@ fn network_options_survive_under_a1111s_keys() {
     assert!(
         text.contains(
             "Clip skip: 2, Decoder: tiny, Skip Early CFG: 0.1750, Guidance interval: 0.2-0.75, \
-             DeepCache interval: 3, DeepCache branch: 1, Negative prompt every: 2,"
+             DeepCache interval: 3, DeepCache branch: 1, Negative prompt every: 2, \
+             EasyCache threshold: 0.2, EasyCache part: 0.15-0.9,"
         ),
         "{text}"
     );
