@@ -68,6 +68,11 @@ impl<T: Kept> Buffer<T> {
         }
     }
 
+    /// Leaves only the first `len` values; their memory stays whole.
+    pub(super) fn truncate(&mut self, len: usize) {
+        self.len = self.len.min(len);
+    }
+
     /// All values, writable.
     pub(super) fn as_mut_slice(&mut self) -> &mut [T] {
         &mut self.piece.as_mut_slice()[..self.len]

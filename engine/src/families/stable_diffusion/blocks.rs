@@ -65,7 +65,7 @@ impl ResnetBlock {
         let silu = Activation::Silu;
         let y = ops::norm_conv2d(&x, (&self.norm_1, silu), &self.conv_1, &then)?;
         let x = match &self.shortcut {
-            Some(shortcut) => ops::conv2d(&x, shortcut)?,
+            Some(shortcut) => ops::conv2d_within(x, shortcut)?,
             None => x,
         };
         ops::norm_conv2d_onto(&y, (&self.norm_2, silu), &self.conv_2, x)

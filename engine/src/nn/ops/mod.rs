@@ -5,6 +5,7 @@
 
 mod host;
 mod tensor;
+mod within;
 
 use std::sync::Arc;
 
@@ -250,6 +251,30 @@ pub fn conv2d_then(x: &Act, conv: &Conv2d, then: &Then<'_>) -> Result<Act> {
             Ok(on_host!(&x, x => host::conv2d(x, weight, around, then, None)?))
         }
     }
+}
+
+/// A convolution of a map that is not needed afterwards: the result of a pointwise one takes its memory
+/// where nothing else holds it.
+///
+/// # Errors
+/// `Compute` when shapes do not fit or the device fails.
+pub fn conv2d_within(x: Act, conv: &Conv2d) -> Result<Act> {
+    let weight = conv.weight.get()?;
+    let ConvWeight::Host(weight) = weight.as_ref() else {
+        return conv2d(&x, conv);
+    };
+    let host = to_host(&x, weight.weight().precision())?;
+    drop(x);
+    let bias = now(&conv.bias)?;
+    let around = host::Around {
+        bias: host_values(bias.as_deref())?,
+        ..host::Around::default()
+    };
+    Ok(Act(match host {
+        Repr::F32(x) => Repr::F32(within::conv2d(x, weight, around)?),
+        Repr::Bf16(x) => Repr::Bf16(within::conv2d(x, weight, around)?),
+        Repr::Tensor(_) => return Err(misfit("layout")),
+    }))
 }
 
 /// Group normalisation and a pointwise function, then a convolution: what the three give one after
