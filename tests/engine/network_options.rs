@@ -173,3 +173,32 @@ fn what_a_model_does_not_have_is_refused() {
         }
     }
 }
+
+#[test]
+fn tiles_give_nearly_the_whole_picture_and_are_recorded() {
+    let running = Running::start();
+    let tiled = |tiles| {
+        let network = NetworkOptions {
+            tiles,
+            ..NetworkOptions::default()
+        };
+        Recipe {
+            width_px: 384,
+            height_px: 256,
+            ..with(network, starter("ddim", 6))
+        }
+    };
+    let whole = running.picture(tiled(DecodeTiles::Whole));
+    assert!(
+        running.picture(tiled(DecodeTiles::Automatic)) == whole,
+        "small"
+    );
+    let large = DecodeTiles::Tiled { side_px: 384 };
+    assert!(running.picture(tiled(large)) == whole, "one tile");
+    let small = tiled(DecodeTiles::Tiled { side_px: 192 });
+    let made = running.picture(small.clone());
+    let off = support::compare::psnr_db(&made.rgba, &whole.rgba);
+    assert!(made != whole && off > 25.0, "{off:.1} dB");
+    let record = running.records(request(small.clone())).unwrap().remove(0);
+    assert_eq!(record.recipe.network.tiles, small.network.tiles);
+}

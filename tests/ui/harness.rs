@@ -154,6 +154,7 @@ pub(crate) fn recipe(prompt: &str, seed: u64) -> Recipe {
         "network": {
             "guidance_interval": {"from": 0.1, "until": 0.9},
             "reuse": {"deep_every": 3, "deep_branch": 1, "negative_every": 2},
+            "tiles": {"kind": "tiled", "side_px": 768},
             "easy_cache": {"threshold": 0.25, "from": 0.2, "until": 0.9},
             "clip_skip": 2,
         },

@@ -213,6 +213,7 @@ fn worded(error: &EngineError) -> String {
         "network.clip_skip" => "--clip-skip",
         "network.vae" => "--vae",
         "network.decoder" => "--decoder",
+        "network.tiles" => "--decode-tiles",
         "network.guidance_interval.from" => "--guide-from",
         "network.guidance_interval.until" => "--guide-until",
         "network.reuse.deep_every" => "--deep-cache",

@@ -3,7 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use pentimento_engine::catalog::Catalog;
-use pentimento_engine::recipe::{FinalDecoder, ModelRef, NetworkOptions, Recipe, VaeChoice};
+use pentimento_engine::recipe::{
+    DecodeTiles, FinalDecoder, ModelRef, NetworkOptions, Recipe, VaeChoice,
+};
 
 use super::args::value;
 use super::{Args, Failure, Opt};
@@ -26,6 +28,11 @@ pub(super) const NETWORK: &[Opt] = &[
         "decoder",
         "ID",
         "What makes the finished picture: full, or tiny (TAESD among the models: quick, less exact).",
+    ),
+    value(
+        "decode-tiles",
+        "PX",
+        "Side of the tiles the picture is decoded in: automatic (the default: 1024 where it would take more than 2 GiB), whole, or pixels.",
     ),
     value(
         "guide-from",
@@ -75,6 +82,7 @@ pub(super) struct Network {
     clip_skip: Option<u32>,
     vae: Option<VaeChoice>,
     decoder: Option<FinalDecoder>,
+    tiles: Option<DecodeTiles>,
     guide_from: Option<f64>,
     guide_until: Option<f64>,
     deep_cache: Option<u32>,
@@ -97,6 +105,7 @@ impl Network {
                     true => FinalDecoder::Tiny { file: None },
                     false => FinalDecoder::Full,
                 }),
+            tiles: args.text("decode-tiles")?.map(tiles).transpose()?,
             guide_from: args.number("guide-from", NUMBER)?,
             guide_until: args.number("guide-until", NUMBER)?,
             deep_cache: args.number("deep-cache", WHOLE)?,
@@ -142,6 +151,7 @@ impl Network {
             clip_skip,
             vae,
             decoder,
+            tiles,
             ..
         } = &mut recipe.network;
         if let Some(choice) = &self.vae {
@@ -150,6 +160,7 @@ impl Network {
         if let Some(choice) = &self.decoder {
             decoder.clone_from(choice);
         }
+        *tiles = self.tiles.unwrap_or(*tiles);
         interval.from = self.guide_from.unwrap_or(interval.from);
         interval.until = self.guide_until.unwrap_or(interval.until);
         reuse.deep_every = self.deep_cache.unwrap_or(reuse.deep_every);
@@ -184,6 +195,19 @@ impl Network {
             }
         }
         Ok(())
+    }
+}
+
+fn tiles(text: &str) -> Result<DecodeTiles, Failure> {
+    match text {
+        "automatic" => Ok(DecodeTiles::Automatic),
+        "whole" => Ok(DecodeTiles::Whole),
+        other => match other.parse() {
+            Ok(side_px) => Ok(DecodeTiles::Tiled { side_px }),
+            Err(_no_number) => Err(Failure::usage(format!(
+                "--decode-tiles: “{other}” is neither automatic nor whole nor a number of pixels"
+            ))),
+        },
     }
 }
 
@@ -242,6 +266,9 @@ pub(super) fn text(options: &NetworkOptions) -> Option<String> {
         VaeChoice::Model => {}
         VaeChoice::Automatic => parts.push("VAE beside the model".to_owned()),
         VaeChoice::File(file) => parts.push(format!("VAE {}", named(file))),
+    }
+    if let DecodeTiles::Tiled { side_px } = options.tiles {
+        parts.push(format!("decoded in tiles of {side_px} px"));
     }
     match &options.decoder {
         FinalDecoder::Full => {}

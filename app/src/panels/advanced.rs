@@ -10,7 +10,7 @@ use super::PanelCx;
 use super::knobs::knobs_ui;
 use super::network::network_ui;
 use super::refiner::refiner_ui;
-use super::vae::decoder_ui;
+use super::vae::{decoder_ui, tiles_ui};
 use crate::command::Command;
 use crate::studio::draft::DraftEdit;
 use crate::text::t;
@@ -63,6 +63,7 @@ fn body_ui(ui: &mut Ui, cx: &mut PanelCx<'_>) {
     .on_hover_text(t("guidance-rescale-tip"));
     network_ui(ui, &mut sampling);
     decoder_ui(ui, cx.studio, &mut sampling);
+    tiles_ui(ui, &mut sampling);
     knobs_ui(ui, &mut sampling);
     refiner_ui(ui, cx);
     ui.label(theme::muted(ui, t("weighting")).size(12.5))

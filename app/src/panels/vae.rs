@@ -3,7 +3,7 @@
 
 use egui::Ui;
 use pentimento_engine::catalog::decoders::AutoencoderKind;
-use pentimento_engine::recipe::{FinalDecoder, ModelRef, VaeChoice};
+use pentimento_engine::recipe::{DecodeTiles, FinalDecoder, ModelRef, VaeChoice};
 
 use super::PanelCx;
 use crate::studio::Studio;
@@ -77,6 +77,29 @@ pub(super) fn vae_ui(ui: &mut Ui, cx: &mut PanelCx<'_>) {
         };
         cx.commands.send(DraftEdit::Sampling(Box::new(sampling)));
     }
+}
+
+/// Draws the choice of the last decoder's tiles into the advanced section.
+pub(super) fn tiles_ui(ui: &mut Ui, sampling: &mut Sampling) {
+    let tiles = &mut sampling.network.tiles;
+    ui.label(theme::muted(ui, t("decode-tiles")).size(12.5))
+        .on_hover_text(t("decode-tiles-tip"));
+    let side_px = match *tiles {
+        DecodeTiles::Tiled { side_px } => side_px,
+        DecodeTiles::Automatic | DecodeTiles::Whole => DecodeTiles::USUAL_SIDE_PX,
+    };
+    let side = format!("{side_px} px");
+    widgets::segmented_ui(
+        ui,
+        t("decode-tiles"),
+        tiles,
+        &[
+            (DecodeTiles::Automatic, t("decode-tiles-automatic")),
+            (DecodeTiles::Whole, t("decode-tiles-whole")),
+            (DecodeTiles::Tiled { side_px }, &side),
+        ],
+    )
+    .on_hover_text(t("decode-tiles-tip"));
 }
 
 /// Draws the choice of the last decoder into the advanced section, where a tiny one fits the model.

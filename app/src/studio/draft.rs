@@ -4,8 +4,9 @@ use pentimento_engine::catalog::{Catalog, ModelInfo};
 use pentimento_engine::prompt::Weighting;
 use pentimento_engine::prompt::inspect::PromptQuery;
 use pentimento_engine::recipe::{
-    AddOnUse, AddOns, InpaintArea, Knobs, MaskedContent, ModelRef, NetworkOptions, NoiseKind,
-    PROMPT_REVISION, Precision, Prompting, RECIPE_VERSION, Recipe, Refiner, SAMPLER_REVISION,
+    AddOnUse, AddOns, DecodeTiles, InpaintArea, Knobs, MaskedContent, ModelRef, NetworkOptions,
+    NoiseKind, PROMPT_REVISION, Precision, Prompting, RECIPE_VERSION, Recipe, Refiner,
+    SAMPLER_REVISION,
 };
 use pentimento_engine::samplers::{self, Uses};
 use serde::{Deserialize, Serialize};
@@ -277,6 +278,9 @@ impl Draft {
         network.reuse.deep_every = network.reuse.deep_every.clamp(1, 20);
         network.reuse.deep_branch = network.reuse.deep_branch.min(63);
         network.reuse.negative_every = network.reuse.negative_every.clamp(1, 20);
+        if let DecodeTiles::Tiled { side_px } = &mut network.tiles {
+            *side_px = (*side_px).clamp(128, 4096);
+        }
         let easy = &mut network.easy_cache;
         easy.threshold = clamp(easy.threshold, 0.0, 3.0, 0.0);
         easy.from = clamp(easy.from, 0.0, 1.0, 0.15);

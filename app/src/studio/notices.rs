@@ -255,6 +255,7 @@ fn field_name(field: &str) -> String {
         "network.clip_skip" => "clip-skip",
         "network.vae" => "vae",
         "network.decoder" => "decoder",
+        "network.tiles" => "decode-tiles",
         "network.guidance_interval.from" => "guide-from",
         "network.guidance_interval.until" => "guide-until",
         "network.reuse.deep_every" => "deep-every",

@@ -3,8 +3,8 @@
 use egui::{Label, Ui};
 use pentimento_engine::catalog::{Catalog, Choice};
 use pentimento_engine::recipe::{
-    AddOnKind, InpaintArea, Knobs, MaskedContent, NetworkOptions, NoiseKind, Precision, Record,
-    VaeChoice,
+    AddOnKind, DecodeTiles, InpaintArea, Knobs, MaskedContent, NetworkOptions, NoiseKind,
+    Precision, Record, VaeChoice,
 };
 
 use super::numbers::joined;
@@ -111,6 +111,9 @@ fn network_rows(options: &NetworkOptions) -> Vec<(&'static str, String)> {
     }
     if !options.decoder.is_full() {
         rows.push((t("decoder"), t("decoder-tiny").to_owned()));
+    }
+    if let DecodeTiles::Tiled { side_px } = options.tiles {
+        rows.push((t("decode-tiles"), format!("{side_px} px")));
     }
     let interval = options.guidance_interval;
     if !interval.is_whole() {

@@ -11,6 +11,7 @@ pub mod paste;
 pub mod pixels;
 mod prompts;
 mod start;
+mod tiles;
 
 use std::cell::Cell;
 use std::time::{Duration, Instant};
@@ -28,7 +29,7 @@ use crate::nn::{Act, release};
 use crate::noise::{self, NoiseSource};
 use crate::preview::{PreviewMeans, Previewer};
 use crate::raster::{Mask, Picture};
-use crate::recipe::{Recipe, StepNoise};
+use crate::recipe::{DecodeTiles, Recipe, StepNoise};
 use crate::residency::Residency;
 use crate::samplers::{self, SamplerSpec, Trajectory, trajectory};
 use crate::schedules;
@@ -270,7 +271,8 @@ pub fn render(
         }
     }
     let began = Instant::now();
-    let made = decode(&latents, inputs, start.made_px)?;
+    let tiles = recipe.network.tiles;
+    let made = decode(&latents, inputs, tiles, start.made_px)?;
     let decode_time = began.elapsed();
     let (picture, unmasked_pixels_verified) = start.finish(made);
     Ok(Rendered {
@@ -285,10 +287,21 @@ pub fn render(
 }
 
 /// Latents to a picture of `size_px`.
-fn decode(latents: &Latents, inputs: &Inputs<'_>, size_px: [u32; 2]) -> Result<Picture> {
+fn decode(
+    latents: &Latents,
+    inputs: &Inputs<'_>,
+    tiles: DecodeTiles,
+    size_px: [u32; 2],
+) -> Result<Picture> {
     inputs.cancel.check()?;
     let decoder = inputs.decoder;
     let latents = latents.scaled(1.0 / decoder.scaling_factor())?;
+    if let DecodeTiles::Tiled { side_px } = tiles
+        && size_px.iter().any(|side| *side > side_px)
+    {
+        let y = tiles::decode(decoder, &latents, side_px, inputs.cancel)?;
+        return pixels::picture_from_tensor(&y, size_px);
+    }
     let y = decoder.decode(&Act::from_tensor(latents.tensor().clone()), inputs.cancel)?;
     pixels::picture_from_tensor(&y.to_tensor()?, size_px)
 }

@@ -31,7 +31,7 @@ pub use metadata::{
     read_record, read_record_file,
 };
 pub use network::{
-    EasyCacheOptions, FinalDecoder, GuidanceInterval, NetworkOptions, Reuse, VaeChoice,
+    DecodeTiles, EasyCacheOptions, FinalDecoder, GuidanceInterval, NetworkOptions, Reuse, VaeChoice,
 };
 pub use prompting::{PromptTemplate, Prompting};
 pub use refiner::Refiner;

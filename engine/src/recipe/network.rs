@@ -31,6 +31,9 @@ pub struct NetworkOptions {
     /// What turns the last latents into the picture.
     #[serde(skip_serializing_if = "FinalDecoder::is_full")]
     pub decoder: FinalDecoder,
+    /// Whether the last latents are decoded in tiles.
+    #[serde(skip_serializing_if = "DecodeTiles::is_whole")]
+    pub tiles: DecodeTiles,
     /// What the network was taken to predict (`epsilon`, `v_prediction`), which a file beside the model
     /// may have decided; written when the picture is made. A run that takes it otherwise says so.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -80,6 +83,56 @@ impl FinalDecoder {
     }
 }
 
+/// Whether the last latents are decoded as a whole, or in overlapping tiles: in bounded work space, and
+/// not quite the same picture.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum DecodeTiles {
+    /// As a whole.
+    #[default]
+    Whole,
+    /// In tiles of 1024 px where a full decoder would take more than 2 GiB beside its weights. Settled
+    /// before the job starts.
+    Automatic,
+    /// In tiles of this side.
+    Tiled {
+        /// Pixels, 128 to 4096.
+        side_px: u32,
+    },
+}
+
+impl DecodeTiles {
+    /// The side of tiles that are settled automatically, in pixels.
+    pub const USUAL_SIDE_PX: u32 = 1024;
+    /// Work space from which on they are, in bytes.
+    const WORK_SPACE: u64 = 2 << 30;
+    /// Bytes a pixel in f32 at a decoder's peak, which is in its last level: a map of 256 channels and
+    /// one of 128, and a little.
+    const PIXEL_BYTES: u64 = 1600;
+
+    /// Whether nothing is tiled.
+    pub fn is_whole(&self) -> bool {
+        *self == Self::Whole
+    }
+
+    /// What an automatic choice comes to for a picture of that size, decoded by a full decoder in bf16 or
+    /// in f32.
+    #[must_use]
+    pub fn settled(self, [width_px, height_px]: [u32; 2], is_bf16: bool) -> Self {
+        if self != Self::Automatic {
+            return self;
+        }
+        let bytes = Self::PIXEL_BYTES / if is_bf16 { 2 } else { 1 };
+        let area = u64::from(width_px) * u64::from(height_px);
+        match area * bytes > Self::WORK_SPACE {
+            true => Self::Tiled {
+                side_px: Self::USUAL_SIDE_PX,
+            },
+            false => Self::Whole,
+        }
+    }
+}
+
 impl Default for NetworkOptions {
     fn default() -> Self {
         Self {
@@ -89,18 +142,20 @@ impl Default for NetworkOptions {
             clip_skip: 1,
             vae: VaeChoice::default(),
             decoder: FinalDecoder::default(),
+            tiles: DecodeTiles::default(),
             prediction: None,
         }
     }
 }
 
 impl NetworkOptions {
-    /// What a new recipe begins with: the VAE that lies beside a model belongs to it. The plain default
-    /// is what recipes mean that say nothing.
+    /// What a new recipe begins with: the VAE that lies beside a model belongs to it, and large pictures
+    /// are decoded in tiles. The plain default is what recipes mean that say nothing.
     #[must_use]
     pub fn of_new_recipes() -> Self {
         Self {
             vae: VaeChoice::Automatic,
+            tiles: DecodeTiles::Automatic,
             ..Self::default()
         }
     }
@@ -301,6 +356,18 @@ mod tests {
                 assert_eq!(interval.skipped(n), k, "{k} of {n}");
             }
         }
+    }
+
+    #[test]
+    fn large_pictures_are_tiled() {
+        let settled = |side, is_bf16| DecodeTiles::Automatic.settled([side, side], is_bf16);
+        let tiled = DecodeTiles::Tiled { side_px: 1024 };
+        assert_eq!(settled(1024, false), DecodeTiles::Whole);
+        assert_eq!(settled(1536, false), tiled);
+        assert_eq!(settled(1536, true), DecodeTiles::Whole);
+        assert_eq!(settled(2048, true), tiled);
+        let whole = DecodeTiles::Whole;
+        assert_eq!(whole.settled([4096; 2], false), whole);
     }
 
     #[test]

@@ -234,6 +234,9 @@ fn every_field_is_checked() {
         ("network.reuse.negative_every", |r| {
             r.network.reuse.negative_every = 21;
         }),
+        ("network.tiles", |r| {
+            r.network.tiles = DecodeTiles::Tiled { side_px: 64 };
+        }),
         ("network.easy_cache.threshold", |r| {
             r.network.easy_cache.threshold = f64::NAN;
         }),

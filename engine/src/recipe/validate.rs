@@ -3,8 +3,8 @@
 use std::ops::RangeInclusive;
 
 use super::{
-    GuidanceInterval, InpaintArea, Knobs, NetworkOptions, RECIPE_VERSION, Recipe, Refiner, Start,
-    VaeChoice,
+    DecodeTiles, EasyCacheOptions, GuidanceInterval, InpaintArea, Knobs, NetworkOptions,
+    RECIPE_VERSION, Recipe, Refiner, Start, VaeChoice,
 };
 use crate::catalog::Catalog;
 use crate::client::Request;
@@ -35,6 +35,8 @@ pub const RHO: RangeInclusive<f64> = 0.1..=100.0;
 pub const SHARE: RangeInclusive<f64> = 0.0..=1.0;
 /// Steps among which one computes everything.
 pub const EVERY: RangeInclusive<u32> = 1..=20;
+/// Side of a decoder's tiles.
+pub const TILE_PX: RangeInclusive<u32> = 128..=4096;
 /// EasyCache's threshold.
 pub const EASY: RangeInclusive<f64> = 0.0..=3.0;
 /// Skip connections of a network.
@@ -258,6 +260,9 @@ impl Problems {
         self.range("network.reuse.deep_every", reuse.deep_every, &EVERY);
         self.range("network.reuse.deep_branch", reuse.deep_branch, &BRANCH);
         self.range("network.reuse.negative_every", reuse.negative_every, &EVERY);
+        if let DecodeTiles::Tiled { side_px } = options.tiles {
+            self.range("network.tiles", side_px, &TILE_PX);
+        }
         let EasyCacheOptions {
             threshold,
             from,

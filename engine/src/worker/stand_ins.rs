@@ -15,7 +15,7 @@ use crate::families::model::{Autoencoder, Model, StandIn};
 use crate::families::{FamilySpec, identify};
 use crate::nn::Compute;
 use crate::preview::PreviewMode;
-use crate::recipe::{FinalDecoder, ModelRef, Recipe, VaeChoice};
+use crate::recipe::{DecodeTiles, FinalDecoder, ModelRef, Precision, Recipe, VaeChoice};
 
 /// Those in memory, for one model.
 #[derive(Default)]
@@ -33,7 +33,7 @@ struct Held {
 }
 
 /// Settles what a recipe leaves open, by the catalogue: what the model predicts, which VAE an automatic
-/// choice means, which tiny decoder draws the picture. Returns what the user should know.
+/// choice means, which tiny decoder draws the picture, whether it is decoded in tiles. Returns what the user should know.
 ///
 /// # Errors
 /// `InvalidRequest` when what it names is not there.
@@ -57,6 +57,14 @@ pub(super) fn settle(recipe: &mut Recipe, found: &Found, catalog: &Catalog) -> R
             ));
         }
     }
+    let tiles = match network.decoder.is_full() {
+        true => network.tiles,
+        // A tiny one takes little, whatever the size.
+        false if network.tiles == DecodeTiles::Automatic => DecodeTiles::Whole,
+        false => network.tiles,
+    };
+    let size_px = [recipe.width_px, recipe.height_px];
+    network.tiles = tiles.settled(size_px, recipe.precision == Precision::Bf16);
     let own_is_tiny = found.info.storage.latents.tiny && network.vae == VaeChoice::Model;
     if let FinalDecoder::Tiny { file } = &mut network.decoder {
         // Where the model's own decoder is one, it needs no other.

@@ -1,7 +1,7 @@
 //! How the networks are run, in A1111's text: under its keys where it has them, under keys of our own
 //! for the rest.
 
-use super::super::{FinalDecoder, GuidanceInterval, Recipe, VaeChoice};
+use super::super::{DecodeTiles, FinalDecoder, GuidanceInterval, Recipe, VaeChoice};
 use super::names::vae;
 
 /// A1111's layer of the text encoder.
@@ -20,6 +20,7 @@ const VAE: &str = "VAE";
 const VAE_HASH: &str = "VAE hash";
 const DECODER: &str = "Decoder";
 const TINY: &str = "tiny";
+const TILES: &str = "Decode tiles";
 
 /// The VAE, where it is not the model's own.
 pub(super) fn write_vae(recipe: &Recipe, pairs: &mut Vec<(&'static str, String)>) {
@@ -39,6 +40,9 @@ pub(super) fn write(recipe: &Recipe, pairs: &mut Vec<(&'static str, String)>) {
     }
     if !options.decoder.is_full() {
         pairs.push((DECODER, TINY.to_owned()));
+    }
+    if let DecodeTiles::Tiled { side_px } = options.tiles {
+        pairs.push((TILES, side_px.to_string()));
     }
     let interval = options.guidance_interval;
     if !interval.is_whole() {
@@ -80,6 +84,9 @@ pub(super) fn read(recipe: &mut Recipe, pairs: &[(String, String)], notes: &mut 
             }
             DECODER => (value == TINY).then(|| {
                 options.decoder = FinalDecoder::Tiny { file: None };
+            }),
+            TILES => whole().map(|side_px| {
+                options.tiles = DecodeTiles::Tiled { side_px };
             }),
             SKIP_EARLY if has_interval => Some(()),
             SKIP_EARLY => share(value).map(|share| {
@@ -147,5 +154,6 @@ pub(super) fn is_known(key: &str) -> bool {
             | VAE
             | VAE_HASH
             | DECODER
+            | TILES
     )
 }

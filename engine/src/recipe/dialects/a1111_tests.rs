@@ -98,12 +98,13 @@ fn network_options_survive_under_a1111s_keys() {
             short_hash: None,
         }),
         decoder: FinalDecoder::Tiny { file: None },
+        tiles: DecodeTiles::Tiled { side_px: 1024 },
         prediction: None,
     };
     let text = write(&record);
     assert!(
         text.contains(
-            "Clip skip: 2, Decoder: tiny, Skip Early CFG: 0.1750, Guidance interval: 0.2-0.75, \
+            "Clip skip: 2, Decoder: tiny, Decode tiles: 1024, Skip Early CFG: 0.1750, Guidance interval: 0.2-0.75, \
              DeepCache interval: 3, DeepCache branch: 1, Negative prompt every: 2, \
              EasyCache threshold: 0.2, EasyCache part: 0.15-0.9,"
         ),
