@@ -79,7 +79,9 @@ impl Worker {
                 return Ok(());
             }
         }
-        self.enter(job, 0, Stage::LoadingModel);
+        if self.stage != Some(Stage::LoadingModel) {
+            self.enter(job, 0, Stage::LoadingModel);
+        }
         let mut models = [&self.loaded, &self.refiner].into_iter().flatten();
         models.try_for_each(|loaded| loaded.fetch(cancel))
     }
