@@ -4,8 +4,8 @@ use super::super::super::StepNoise;
 use super::super::super::tests::record;
 use super::*;
 use crate::recipe::{
-    AddOnKind, FinalDecoder, GuidanceInterval, Knobs, ModelRef, NetworkOptions, Refiner, Reuse,
-    VaeChoice,
+    AddOnKind, DecodeTiles, EasyCacheOptions, FinalDecoder, GuidanceInterval, Knobs, ModelRef,
+    NetworkOptions, Refiner, Reuse, VaeChoice,
 };
 
 #[test]
