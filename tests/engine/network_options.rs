@@ -3,7 +3,7 @@
 
 use pentimento_engine::error::EngineError;
 use pentimento_engine::recipe::{
-    EasyCacheOptions, GuidanceInterval, NetworkOptions, Recipe, Reuse,
+    DecodeTiles, EasyCacheOptions, GuidanceInterval, NetworkOptions, Recipe, Reuse,
 };
 use support::running::{Options, Running, built_in, recipe, request};
 
