@@ -31,12 +31,12 @@ fn main() {
         (Some("pictures"), python) => pictures::measure(python),
         (Some("networks"), Some(folder)) => networks::measure(folder, argument(2)),
         (Some("whole"), Some(folder)) => whole::measure(folder, argument(2)),
-        (Some("reuse"), _) => reuse::measure(),
+        (Some("reuse"), only) => reuse::measure(only.unwrap_or_default()),
         (Some("networks_xl"), Some(folder)) => networks::measure_xl(folder),
         (Some("whole_xl"), Some(folder)) => whole::measure_xl(folder),
         (Some("window"), _) => window::measure(),
         _ => println!(
-            "usage: bench kernels [PART OF A NAME] | pictures [PYTHON] | reuse | networks FOLDER [PYTHON] | whole FOLDER [SD_CLI] | networks_xl FOLDER | whole_xl FOLDER | window"
+            "usage: bench kernels [PART OF A NAME] | pictures [PYTHON] | reuse [PART OF A NAME] | networks FOLDER [PYTHON] | whole FOLDER [SD_CLI] | networks_xl FOLDER | whole_xl FOLDER | window"
         ),
     }
 }

@@ -76,8 +76,8 @@ fn picture(running: &Running, at: usize, network: &NetworkOptions) -> (Picture, 
     (made, began.elapsed().as_secs_f64())
 }
 
-/// Prints the table.
-pub(crate) fn measure() {
+/// Prints the table, of the rows whose names hold `only`.
+pub(crate) fn measure(only: &str) {
     let running = Running::start();
     let rest = NetworkOptions::default();
     picture(&running, 0, &rest); // loads the model
@@ -110,6 +110,9 @@ pub(crate) fn measure() {
         ("EasyCache 0.2", easy(0.2)),
         ("EasyCache 0.3", easy(0.3)),
     ] {
+        if !name.contains(only) {
+            continue;
+        }
         let (mut secs, mut plain_secs, mut db) = (Vec::new(), Vec::new(), Vec::new());
         for at in 0..PROMPTS.len() {
             let (plain, took) = picture(&running, at, &rest);
