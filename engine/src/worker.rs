@@ -189,6 +189,7 @@ impl Worker {
         let notes = stand_ins::settle(&mut recipe, &found, &self.shared.catalog())?;
         warnings.extend(notes);
         let start = self.read_start(&mut recipe, waiting, &mut warnings)?;
+        stand_ins::settle_tiles(&mut recipe);
         let events = Arc::clone(&self.shared);
         let count = waiting.request.count;
         // Read for each job: files that were edited meanwhile count.

@@ -405,11 +405,15 @@ impl Draft {
         if samplers::find(&recipe.sampler).is_ok_and(|sampler| !sampler.uses.brownian) {
             recipe.knobs.step_noise = Knobs::of_new_recipes().step_noise;
         }
+        // A choice that the size made is made anew for another size.
+        let size_px = [recipe.width_px, recipe.height_px];
+        let is_bf16 = recipe.precision == Precision::Bf16;
+        recipe.network.tiles = recipe.network.tiles.loosened(size_px, is_bf16);
         self.model = recipe.model.id;
         self.prompt = recipe.prompt;
         self.negative_prompt = recipe.negative_prompt;
         self.prompting = recipe.prompting;
-        self.size_px = [recipe.width_px, recipe.height_px];
+        self.size_px = size_px;
         self.sampling = Sampling {
             steps: recipe.steps,
             guidance: recipe.guidance,

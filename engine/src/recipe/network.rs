@@ -115,6 +115,15 @@ impl DecodeTiles {
         *self == Self::Whole
     }
 
+    /// An automatic choice where it comes to the same for that size: another size may want another.
+    #[must_use]
+    pub fn loosened(self, size_px: [u32; 2], is_bf16: bool) -> Self {
+        match Self::Automatic.settled(size_px, is_bf16) == self {
+            true => Self::Automatic,
+            false => self,
+        }
+    }
+
     /// What an automatic choice comes to for a picture of that size, decoded by a full decoder in bf16 or
     /// in f32.
     #[must_use]
@@ -368,6 +377,9 @@ mod tests {
         assert_eq!(settled(2048, true), tiled);
         let whole = DecodeTiles::Whole;
         assert_eq!(whole.settled([4096; 2], false), whole);
+        assert_eq!(whole.loosened([4096; 2], false), whole);
+        assert_eq!(whole.loosened([512; 2], false), DecodeTiles::Automatic);
+        assert_eq!(tiled.loosened([2048; 2], true), DecodeTiles::Automatic);
     }
 
     #[test]

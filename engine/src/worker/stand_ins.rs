@@ -33,7 +33,7 @@ struct Held {
 }
 
 /// Settles what a recipe leaves open, by the catalogue: what the model predicts, which VAE an automatic
-/// choice means, which tiny decoder draws the picture, whether it is decoded in tiles. Returns what the user should know.
+/// choice means, which tiny decoder draws the picture. Returns what the user should know.
 ///
 /// # Errors
 /// `InvalidRequest` when what it names is not there.
@@ -57,14 +57,6 @@ pub(super) fn settle(recipe: &mut Recipe, found: &Found, catalog: &Catalog) -> R
             ));
         }
     }
-    let tiles = match network.decoder.is_full() {
-        true => network.tiles,
-        // A tiny one takes little, whatever the size.
-        false if network.tiles == DecodeTiles::Automatic => DecodeTiles::Whole,
-        false => network.tiles,
-    };
-    let size_px = [recipe.width_px, recipe.height_px];
-    network.tiles = tiles.settled(size_px, recipe.precision == Precision::Bf16);
     let own_is_tiny = found.info.storage.latents.tiny && network.vae == VaeChoice::Model;
     if let FinalDecoder::Tiny { file } = &mut network.decoder {
         // Where the model's own decoder is one, it needs no other.
@@ -74,6 +66,17 @@ pub(super) fn settle(recipe: &mut Recipe, found: &Found, catalog: &Catalog) -> R
         };
     }
     Ok(notes)
+}
+
+/// Settles whether a recipe of a settled decoder and size is decoded in tiles.
+pub(super) fn settle_tiles(recipe: &mut Recipe) {
+    let size_px = [recipe.width_px, recipe.height_px];
+    let network = &mut recipe.network;
+    network.tiles = match network.tiles {
+        // A tiny one takes little, whatever the size.
+        DecodeTiles::Automatic if !network.decoder.is_full() => DecodeTiles::Whole,
+        tiles => tiles.settled(size_px, recipe.precision == Precision::Bf16),
+    };
 }
 
 /// The tiny decoder that is wanted, or the one for the model's latents; where that one was made for
