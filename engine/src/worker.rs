@@ -133,7 +133,7 @@ impl Worker {
     ) -> Result<()> {
         self.load(found, precision, cancel)?;
         match &self.loaded {
-            Some(loaded) if fits => loaded.fetch(cancel),
+            Some(loaded) if fits => loaded.model.fetch_all(cancel),
             _ => Ok(()),
         }
     }

@@ -7,7 +7,7 @@ use std::time::Instant;
 use candle_core::{Device, Tensor};
 use pentimento_engine::cancel::CancelToken;
 use pentimento_engine::families::identify;
-use pentimento_engine::families::model::{Conditioning, Model, ModelPart, NetworkInput};
+use pentimento_engine::families::model::{Conditioning, Model, NetworkInput};
 use pentimento_engine::kernels::cpu::peak::peak_flops;
 use pentimento_engine::kernels::cpu::{Precision, trusted_isa};
 use pentimento_engine::latent::Latents;
@@ -56,8 +56,7 @@ impl Ours {
         let began = Instant::now();
         let family = identify(&files).unwrap();
         let model = (family.load)(&files, &compute, &cancel).unwrap();
-        model.fetch(ModelPart::TextEncoders, &cancel).unwrap();
-        model.fetch(ModelPart::Network, &cancel).unwrap();
+        model.fetch_all(&cancel).unwrap();
         let load_secs = began.elapsed().as_secs_f64();
         let encode = |text: &str| model.encode_prompt(text, Reading::PLAIN, &cancel).unwrap();
         let prompts = [encode(""), encode("a small red house by the sea")];

@@ -9,7 +9,6 @@ use pentimento_engine::cancel::CancelToken;
 use pentimento_engine::client::EngineClient;
 use pentimento_engine::error::EngineError;
 use pentimento_engine::families::identify;
-use pentimento_engine::families::model::ModelPart;
 use pentimento_engine::recipe::Precision;
 use pentimento_engine::weights::files::ModelFiles;
 use serde_json::{Value, json};
@@ -31,15 +30,12 @@ fn copy(name: &str) -> TempDir {
 fn verdict(folder: &Path) -> Option<EngineError> {
     let began = Instant::now();
     let files = ModelFiles::folder(folder);
-    let compute = Backend::open("cpu", Some(1))
-        .unwrap()
-        .compute(Precision::F32);
+    let backend = Backend::open("cpu", Some(1)).unwrap();
+    let compute = backend.compute(Precision::F32);
     let result = identify(&files).and_then(|family| {
         (family.inspect)(&files)?;
         let cancel = CancelToken::default();
-        let model = (family.load)(&files, &compute, &cancel)?;
-        model.fetch(ModelPart::TextEncoders, &cancel)?;
-        model.fetch(ModelPart::Network, &cancel)
+        (family.load)(&files, &compute, &cancel)?.fetch_all(&cancel)
     });
     assert!(
         began.elapsed() < VERDICT,

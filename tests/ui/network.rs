@@ -117,10 +117,10 @@ fn vae_files_and_the_tiny_decoder_are_on_offer_where_they_fit() {
     assert!(wide.is_none(), "of other latents");
     studio.window.get_by_role_and_label(entry, "fits").click();
     studio.run();
-    studio
-        .window
-        .get_by_label("Last decoder: Tiny (quick)")
-        .click();
+    let tiny = "Last decoder: Tiny (quick)";
+    studio.window.get_by_label(tiny).scroll_to_me();
+    studio.run();
+    studio.window.get_by_label(tiny).click();
     studio.run();
     studio.generate();
     let script = studio.engine.script();

@@ -112,6 +112,11 @@ pub enum ModelPart {
     Network,
 }
 
+impl ModelPart {
+    /// All of them.
+    pub const ALL: [Self; 2] = [Self::TextEncoders, Self::Network];
+}
+
 /// A model whose files were opened and checked. Its weights are read when they are first needed, or by
 /// [`Model::fetch`].
 pub trait Model: Send + Sync {
@@ -124,6 +129,14 @@ pub trait Model: Send + Sync {
     /// # Errors
     /// `Cancelled`, `BadFile` or `Io` when they cannot be read, `Compute` when the device fails.
     fn fetch(&self, part: ModelPart, cancel: &CancelToken) -> Result<()>;
+    /// Reads all weights that are not in memory, but those of the autoencoder.
+    ///
+    /// # Errors
+    /// As [`Self::fetch`].
+    fn fetch_all(&self, cancel: &CancelToken) -> Result<()> {
+        let mut parts = ModelPart::ALL.into_iter();
+        parts.try_for_each(|part| self.fetch(part, cancel))
+    }
     /// Gives the memory of a part's weights back, until they are needed again.
     fn set_aside(&self, part: ModelPart);
     /// Whether all weights of a part are in memory.

@@ -18,8 +18,6 @@ use crate::recipe::{AddOnMade, Precision, Recipe};
 /// Encoded texts kept with a model.
 const ENCODINGS_LIMIT: usize = 32;
 
-const PARTS: [ModelPart; 2] = [ModelPart::TextEncoders, ModelPart::Network];
-
 /// A model in memory.
 pub(super) struct Loaded {
     pub(super) found: Found,
@@ -78,16 +76,8 @@ impl Loaded {
 
     /// Whether all of it but its autoencoder is in memory.
     pub(super) fn is_whole(&self) -> bool {
-        PARTS.into_iter().all(|part| self.model.has(part))
-    }
-
-    /// Brings all of it but its autoencoder into memory.
-    ///
-    /// # Errors
-    /// As [`Model::fetch`].
-    pub(super) fn fetch(&self, cancel: &CancelToken) -> Result<()> {
-        let mut parts = PARTS.into_iter();
-        parts.try_for_each(|part| self.model.fetch(part, cancel))
+        let mut parts = ModelPart::ALL.into_iter();
+        parts.all(|part| self.model.has(part))
     }
 
     /// Both prompts of a recipe, as this model reads them.

@@ -83,6 +83,6 @@ impl Worker {
             self.enter(job, 0, Stage::LoadingModel);
         }
         let mut models = [&self.loaded, &self.refiner].into_iter().flatten();
-        models.try_for_each(|loaded| loaded.fetch(cancel))
+        models.try_for_each(|loaded| loaded.model.fetch_all(cancel))
     }
 }
