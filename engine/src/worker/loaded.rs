@@ -47,7 +47,7 @@ pub(super) fn is_loaded(loaded: &Option<Loaded>, found: &Found, precision: Preci
 }
 
 impl Loaded {
-    /// Opens a model. Its weights come when they are needed, or by [`Self::fetch`].
+    /// Opens a model. Its weights come when they are needed, or by [`Model::fetch_all`].
     ///
     /// # Errors
     /// What is wrong with its files.
