@@ -61,14 +61,14 @@ impl Backend {
         }
     }
 
-    /// What `wanted` means here. `Auto` is bf16 where the processor or the card multiplies in it,
-    /// which halves both time and memory, and f32 elsewhere.
+    /// What `wanted` means here. `Auto` is bf16 where the processor or the card has instructions
+    /// for it, which halves memory and most often time, and f32 elsewhere.
     ///
     /// # Errors
     /// `InvalidRequest` for a precision this device cannot compute in.
     pub fn resolve_precision(&self, wanted: Precision) -> Result<Precision> {
         match wanted {
-            Precision::Auto if self.device.is_cpu() && trusted_isa().has_fast_bf16() => {
+            Precision::Auto if self.device.is_cpu() && trusted_isa().prefers_bf16() => {
                 Ok(Precision::Bf16)
             }
             Precision::Auto if has_bf16(&self.device) => Ok(Precision::Bf16),

@@ -84,13 +84,20 @@ fn system(bytes: usize) -> Option<MmapMut> {
     Some(map)
 }
 
-impl<T> Default for Aligned<T> {
-    fn default() -> Self {
-        let place = Place::Heap {
+impl<T> Aligned<T> {
+    /// No values.
+    pub(crate) const EMPTY: Self = Self {
+        place: Place::Heap {
             padded: Vec::new(),
             first: 0,
-        };
-        Self { place, len: 0 }
+        },
+        len: 0,
+    };
+}
+
+impl<T> Default for Aligned<T> {
+    fn default() -> Self {
+        Self::EMPTY
     }
 }
 

@@ -142,6 +142,10 @@ impl Simd for Avx2 {
     fn pair_bf16(self, _: __m256, _: __m256) -> __m256 {
         unreachable!("AVX2 has no bf16 dot product, which DOT_BF16 says")
     }
+    #[inline(always)]
+    fn half_of_pair(self, _: __m256, _: bool) -> __m256 {
+        unreachable!("AVX2 has no bf16 dot product, which DOT_BF16 says")
+    }
 
     #[inline(always)]
     unsafe fn load(self, p: *const f32) -> __m256 {

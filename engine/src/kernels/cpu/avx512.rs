@@ -171,6 +171,17 @@ impl<const BF16: bool> Simd for Avx512<BF16> {
             unreachable!("without BF16 there is no dot product, which DOT_BF16 says")
         }
     }
+    #[inline(always)]
+    fn half_of_pair(self, pairs: __m512, high: bool) -> __m512 {
+        op!({
+            let bits = _mm512_castps_si512(pairs);
+            _mm512_castsi512_ps(if high {
+                _mm512_and_si512(bits, _mm512_set1_epi32(!0xffff))
+            } else {
+                _mm512_slli_epi32::<16>(bits)
+            })
+        })
+    }
     /// By the fraction above the whole power below, which the scaling instruction finds by itself:
     /// two operations fewer, and no bound is needed, since it underflows to 0 as it should. Degree 3,
     /// fitted for least relative error on a whole power (7.5e-5 before rounding).

@@ -4,18 +4,19 @@
 //! pointer to the input pixel's channels, or to zeros outside the picture. Enlarging the picture to
 //! twice its size by repetition before the convolution is then only other pointers.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use half::bf16;
 
 use super::aligned::Aligned;
 use super::driver::{PanelsOf, Product, RowSource, converted, same_type};
-use super::epilogue::{Epilogue, Places};
+use super::epilogue::Epilogue;
 use super::isa::Isa;
-use super::pack::{Layout, PackedMatrix, PanelData, Weight};
+use super::pack::{PackedMatrix, PanelData, Weight};
 use super::shared::{Rows, RowsMut};
 use super::simd::{Element, Precision};
 use super::tile::TileElement;
+use super::winograd::{self, Winograd};
 
 /// The shape of a batch of pictures: (images, height, width, channels), NHWC.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -112,11 +113,6 @@ impl Window {
 pub struct Conv2d {
     pub(super) window: Window,
     pub(super) weight: Arc<PackedMatrix>,
-    /// For a 3x3 window over a doubled picture: four windows of 2x2 over the picture itself, one for
-    /// each of the four pixels that a pixel becomes (above left, above right, below left, below
-    /// right). Where two or four places of the 3x3 window lie over the same pixel their weights are
-    /// added, which leaves 16 of 36 products. Made when first used.
-    quarters: Arc<OnceLock<[PackedMatrix; 4]>>,
 }
 
 impl Conv2d {
@@ -138,15 +134,10 @@ impl Conv2d {
         Self {
             window,
             weight: Arc::new(weight),
-            quarters: Arc::default(),
         }
     }
 
     /// The same weight over a picture whose pixels are first repeated to two by two.
-    ///
-    /// The first result that a [`Window::doubling`] computes takes another 16/9 of the weight's
-    /// memory, for good; it and all later ones then need 4/9 of the products. In bf16 the sums of
-    /// weights are rounded once more.
     #[must_use]
     pub fn doubling(&self) -> Self {
         Self {
@@ -166,16 +157,6 @@ impl Conv2d {
     /// The packed weight.
     pub fn weight(&self) -> &PackedMatrix {
         &self.weight
-    }
-
-    /// The four windows of [`Self::quarters`].
-    fn quarters(&self) -> &[PackedMatrix; 4] {
-        if self.quarters.get().is_none() {
-            // Not within the lock: packing runs on the pool, which may bring this thread here again.
-            let quarter = |index| quarter_of(&self.weight, (index / 2, index % 2));
-            drop(self.quarters.set(std::array::from_fn(quarter)));
-        }
-        self.quarters.wait()
     }
 
     /// `out = epilogue(convolution of input)`.
@@ -202,18 +183,35 @@ impl Conv2d {
             input.cols, self.weight.run,
             "channels of the input against the weight's"
         );
-        self.apply_window(self.window, input, shape, epilogue, out);
+        let few_products = self.takes_few_products(shape);
+        self.apply_window(self.window, few_products, input, shape, epilogue, out);
     }
 
-    /// [`Self::apply`] with another window of the same kernel.
+    /// Whether the convolution of pictures of this shape takes Winograd's method.
+    pub(super) fn takes_few_products(&self, shape: Pictures) -> bool {
+        winograd::serves(&self.weight, self.window, shape)
+    }
+
+    /// [`Self::apply`] with another window of the same kernel, by Winograd's method or not.
     pub(super) fn apply_window<A: Element, O: Element>(
         &self,
         window: Window,
+        few_products: bool,
         input: Rows<'_, A>,
         shape: Pictures,
         epilogue: &Epilogue<'_, O>,
-        out: RowsMut<'_, O>,
+        mut out: RowsMut<'_, O>,
     ) {
+        if few_products {
+            let winograd = Winograd {
+                input,
+                shape,
+                window,
+                b: &self.weight,
+                epilogue,
+            };
+            return winograd.compute(&mut out);
+        }
         match &self.weight.data {
             PanelData::F32(_) | PanelData::Narrow(_) => {
                 self.products::<A, f32, O>(window, input, shape, epilogue, out);
@@ -257,76 +255,18 @@ impl Conv2d {
             output: window.output(shape),
             window,
         };
-        let mut product = |source: Gather<T>, b: &PackedMatrix, places: Places| {
-            let rows = source.output.pixels();
-            let product = Product {
-                source,
-                rows,
-                b,
-                panels: PanelsOf::<T>::new(b),
-                epilogue,
-                places,
-            };
-            // SAFETY: `data` holds a row of b.run_packed values for each pixel of `shape`, `stride`
-            // apart, `outside` as many zeros; both outlive the call.
-            unsafe { product.compute(&mut out) };
+        let rows = gather.output.pixels();
+        let product = Product {
+            source: gather,
+            rows,
+            b,
+            panels: PanelsOf::<T>::new(b),
+            epilogue,
         };
-        if window != Window::doubling() {
-            product(gather, b, Places::Same);
-            return;
-        }
-        for (index, b) in self.quarters().iter().enumerate() {
-            let (down, right) = (index / 2, index % 2);
-            let padding = [1 - down, 1 - right, down, right];
-            let window = Window {
-                kernel: (2, 2),
-                stride: 1,
-                padding,
-                upsample: false,
-            };
-            let places = Places::Doubled {
-                width: shape.width,
-                down,
-                right,
-            };
-            product(
-                Gather {
-                    output: shape,
-                    window,
-                    ..gather
-                },
-                b,
-                places,
-            );
-        }
+        // SAFETY: `data` holds a row of b.run_packed values for each pixel of `shape`, `stride`
+        // apart, `outside` as many zeros; both outlive the call.
+        unsafe { product.compute(&mut out) };
     }
-}
-
-/// The 2x2 window of one of the four pixels that a pixel becomes (see [`Conv2d`]).
-///
-/// The rows of the 3x3 window that lie over the pixel's neighbour and over itself are, for the upper
-/// pixels, the first and the last two; for the lower ones, over itself and the neighbour below, the
-/// first two and the last. So it is across.
-fn quarter_of(weight: &PackedMatrix, (down, right): (usize, usize)) -> PackedMatrix {
-    let split = |half: usize, tap: usize| if tap == 0 { 0..1 + half } else { 1 + half..3 };
-    let layout = Layout {
-        n: weight.n,
-        taps: 4,
-        run: weight.run,
-        paired: false,
-    };
-    PackedMatrix::pack(weight.isa, weight.precision(), layout, |column, to| {
-        for (tap, run) in to.chunks_exact_mut(weight.run).enumerate() {
-            let rows = split(down, tap / 2);
-            let places = rows.flat_map(|y| split(right, tap % 2).map(move |x| 3 * y + x));
-            for (input, value) in run.iter_mut().enumerate() {
-                *value = places
-                    .clone()
-                    .map(|place| weight.value(column, place, input))
-                    .sum();
-            }
-        }
-    })
 }
 
 /// The pixels under the window at each of its places.

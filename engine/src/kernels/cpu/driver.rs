@@ -12,7 +12,7 @@ use rayon::prelude::*;
 
 use super::aligned::Aligned;
 use super::elementwise::Convert;
-use super::epilogue::{Epilogue, Finish, Places};
+use super::epilogue::{Epilogue, Finish};
 use super::isa::Isa;
 use super::pack::{PackedMatrix, PanelData};
 use super::shared::{Rows, RowsMut, Target};
@@ -41,7 +41,6 @@ pub(super) struct Product<'a, T, O, R> {
     pub(super) b: &'a PackedMatrix,
     pub(super) panels: PanelsOf<'a, T>,
     pub(super) epilogue: &'a Epilogue<'a, O>,
-    pub(super) places: Places,
 }
 
 /// The panels of a product.
@@ -100,7 +99,7 @@ impl<T: TileElement, O: Element, R: RowSource> Product<'_, T, O, R> {
         let (b, rows) = (self.b, self.rows);
         assert_eq!(
             (out.rows, out.cols),
-            (rows * self.places.multiple(), b.outputs()),
+            (rows, b.outputs()),
             "the result's shape"
         );
         self.epilogue.check(b, out.rows);
@@ -151,7 +150,6 @@ impl<T: TileElement, O: Element, R: RowSource> Product<'_, T, O, R> {
                 let rows = (end - row).min(at_once * b.tile_rows);
                 let column = panel * b.panel_outputs();
                 for at in row..row + rows {
-                    let at = self.places.of(at);
                     target.prefetch(at, column);
                     self.epilogue.prefetch(at, column);
                 }
@@ -185,7 +183,6 @@ impl<T: TileElement, O: Element, R: RowSource> Product<'_, T, O, R> {
                     rows,
                     panel,
                     sums: &*sums,
-                    places: self.places,
                 });
             }
         }

@@ -153,43 +153,6 @@ pub(super) struct Finish<'a, O> {
     pub(super) panel: usize,
     /// Rows of a panel's width.
     pub(super) sums: &'a [f32],
-    /// From a row of the product to the result's.
-    pub(super) places: Places,
-}
-
-/// Which row of the result a row of a product is.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Places {
-    /// The same.
-    Same,
-    /// A product's rows are pixels of pictures `width` wide; each is the pixel at (`down`, `right`)
-    /// among the four that it becomes in a result of twice the size.
-    Doubled {
-        width: usize,
-        down: usize,
-        right: usize,
-    },
-}
-
-impl Places {
-    #[inline(always)]
-    pub(super) fn of(self, row: usize) -> usize {
-        match self {
-            Self::Same => row,
-            Self::Doubled { width, down, right } => {
-                let (line, x) = (row / width, row % width);
-                2 * width * (2 * line + down) + 2 * x + right
-            }
-        }
-    }
-
-    /// Rows of the result for each of the product's.
-    pub(super) fn multiple(self) -> usize {
-        match self {
-            Self::Same => 1,
-            Self::Doubled { .. } => 4,
-        }
-    }
 }
 
 impl<O: Element> Kernel for Finish<'_, O> {
@@ -205,7 +168,7 @@ impl<O: Element> Kernel for Finish<'_, O> {
         );
         let (mut group_start, mut group_end, mut bias) = (0, 0, None);
         for i in 0..self.rows {
-            let row = self.places.of(self.row + i);
+            let row = self.row + i;
             if row >= group_end || row < group_start {
                 // A division, which takes as long as all else that a row needs.
                 let group = row / epilogue.bias_rows;

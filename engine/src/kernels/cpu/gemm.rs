@@ -4,7 +4,6 @@ use half::bf16;
 
 use super::aligned::Aligned;
 use super::driver::{PanelsOf, Product, RowSource, converted, same_type};
-use super::epilogue::Places;
 use super::pack::{PackedMatrix, PanelData};
 use super::simd::Element;
 use super::tile::TileElement;
@@ -62,14 +61,13 @@ fn product<A: Element, T: TileElement, O: Element>(
         start: data.as_ptr(),
         stride,
     };
-    let (rows, panels, places) = (a.rows, PanelsOf::<T>::new(b), Places::Same);
+    let (rows, panels) = (a.rows, PanelsOf::<T>::new(b));
     let product = Product {
         source,
         rows,
         b,
         panels,
         epilogue,
-        places,
     };
     // SAFETY: `data` holds a.rows rows of b.run_packed values, `stride` apart, and outlives the call.
     unsafe { product.compute(&mut out) };

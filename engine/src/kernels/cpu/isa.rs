@@ -6,6 +6,8 @@ use super::portable::Portable;
 use super::simd::Kernel;
 #[cfg(target_arch = "x86_64")]
 use super::{avx2, avx512};
+#[cfg(target_arch = "x86_64")]
+use super::{peak::register_flops, simd::Precision};
 
 /// An instruction set for the kernels. A value exists only for a set that this processor has, which
 /// is what makes calling into its code sound.
@@ -45,11 +47,13 @@ impl Isa {
                 && is_x86_feature_detected!("avx512bw")
                 && is_x86_feature_detected!("avx512dq")
                 && is_x86_feature_detected!("avx512vl");
-            if avx512 && is_x86_feature_detected!("avx512bf16") {
-                sets.push(Self(Level::Avx512Bf16));
-            }
             if avx512 {
                 sets.push(Self(Level::Avx512));
+            }
+            if avx512 && is_x86_feature_detected!("avx512bf16") {
+                let dot = Self(Level::Avx512Bf16);
+                let place = usize::from(!dot.dot_pays());
+                sets.insert(place, dot);
             }
             if avx2 {
                 sets.push(Self(Level::Avx2));
@@ -67,9 +71,37 @@ impl Isa {
         sets
     }
 
-    /// Whether bf16 products run at the hardware's own bf16 rate. Where they don't, bf16 halves the
-    /// memory of weights but costs a little time against f32.
-    pub fn has_fast_bf16(self) -> bool {
+    /// Whether the set's dot product of bf16 pairs does more products a second than its f32
+    /// multiply-add: twice as many on AMD's processors, half as many on Intel's, which mean bf16 for
+    /// their matrix unit. Measured once, in less than a millisecond; the answer cannot hang on
+    /// noise, since each side is twice away from the bound.
+    #[cfg(target_arch = "x86_64")]
+    fn dot_pays(self) -> bool {
+        static PAYS: OnceLock<bool> = OnceLock::new();
+        *PAYS.get_or_init(|| {
+            let (mut dot, mut multiply_add) = (0.0, 0.0);
+            for _ in 0..8 {
+                dot = register_flops(self, Precision::Bf16, 2048).max(dot);
+                multiply_add = register_flops(self, Precision::F32, 2048).max(multiply_add);
+            }
+            dot > multiply_add
+        })
+    }
+
+    /// Whether networks are better kept in bf16 than in f32 on this processor: its bf16 products are
+    /// faster, or it at least has instructions for bf16, and products from widened weights cost
+    /// about what those in f32 do, in half the memory.
+    pub fn prefers_bf16(self) -> bool {
+        match self.0 {
+            #[cfg(target_arch = "x86_64")]
+            Level::Avx512 => is_x86_feature_detected!("avx512bf16"),
+            _ => self.has_bf16_dot(),
+        }
+    }
+
+    /// Whether the set multiplies pairs of bf16 values. Where it does not, bf16 weights are widened as
+    /// they are used.
+    pub fn has_bf16_dot(self) -> bool {
         match self.0 {
             #[cfg(target_arch = "x86_64")]
             Level::Avx512Bf16 => true,

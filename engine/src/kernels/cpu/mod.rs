@@ -28,6 +28,7 @@
 //! | [`pack`] | weights in the order in which the tiles read them |
 //! | `tile`, `driver`, `epilogue` | the register tile, the loops around it that matrix product and convolution share, and what happens to a finished sum |
 //! | [`gemm`], [`conv`], [`attention`] | the three products |
+//! | `winograd` | 3x3 convolutions with a quarter of the products |
 //! | `strips` | group norm in front of a convolution without a normalised map in memory |
 //! | `aligned` | memory of large arrays, which goes back to the system |
 //! | [`norm`], [`elementwise`] | group and layer norm, softmax, activations, sums, concatenation, conversion |
@@ -56,6 +57,7 @@ mod simd;
 mod strips;
 mod tile;
 mod verify;
+mod winograd;
 
 #[cfg(test)]
 mod tests;

@@ -190,7 +190,7 @@ impl PackedMatrix {
             paired,
         } = layout;
         let (tile_rows, width) = isa.run(TileShape);
-        let pairs = precision == Precision::Bf16 && isa.has_fast_bf16();
+        let pairs = precision == Precision::Bf16 && isa.has_bf16_dot();
         let mut packed = Self {
             isa,
             n,
@@ -273,22 +273,6 @@ impl PackedMatrix {
         match &self.data {
             PanelData::F32(data) => size_of_val(data.as_slice()),
             PanelData::Pairs(data) | PanelData::Narrow(data) => size_of_val(data.as_slice()),
-        }
-    }
-
-    /// The packed weight of (output, tap, input); not for a gated weight.
-    pub(super) fn value(&self, column: usize, tap: usize, input: usize) -> f32 {
-        debug_assert!(!self.paired && column < self.n && tap < self.taps && input < self.run);
-        let (panel, lane) = (column / self.width, column % self.width);
-        let row = tap * self.run_packed + input;
-        let start = panel * self.panel_len();
-        match &self.data {
-            PanelData::F32(data) => data.as_slice()[start + row * self.width + lane],
-            PanelData::Narrow(data) => data.as_slice()[start + row * self.width + lane].to_f32(),
-            PanelData::Pairs(data) => {
-                let pair = start + row / 2 * 2 * self.width;
-                data.as_slice()[pair + 2 * lane + row % 2].to_f32()
-            }
         }
     }
 

@@ -15,25 +15,33 @@ const SUMS: usize = 12;
 /// a fifth of a second.
 pub fn peak_flops(isa: Isa, precision: Precision) -> f64 {
     const ROUNDS: usize = 1 << 21;
-    let pairs = precision == Precision::Bf16 && isa.has_fast_bf16();
     let best = (0..4).map(|_| {
         let began = Instant::now();
-        let each = rayon::broadcast(|_| {
-            isa.run(Registers {
-                rounds: ROUNDS,
-                pairs,
-            })
-        });
+        let each = rayon::broadcast(|_| isa.run(Registers::new(isa, precision, ROUNDS)));
         let flops: f64 = each.iter().sum();
         flops / began.elapsed().as_secs_f64()
     });
     best.fold(0.0, f64::max)
 }
 
+/// [`peak_flops`] of this thread alone, in `rounds` of [`SUMS`] instructions.
+pub(super) fn register_flops(isa: Isa, precision: Precision, rounds: usize) -> f64 {
+    let began = Instant::now();
+    let flops = isa.run(Registers::new(isa, precision, rounds));
+    flops / began.elapsed().as_secs_f64().max(1e-9)
+}
+
 /// Products on registers only; gives the operations done.
 struct Registers {
     rounds: usize,
     pairs: bool,
+}
+
+impl Registers {
+    fn new(isa: Isa, precision: Precision, rounds: usize) -> Self {
+        let pairs = precision == Precision::Bf16 && isa.has_bf16_dot();
+        Self { rounds, pairs }
+    }
 }
 
 impl Kernel for Registers {

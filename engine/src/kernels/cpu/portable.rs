@@ -111,6 +111,10 @@ impl<const N: usize, const DOT: bool> Simd for Portable<N, DOT> {
             f32::from_bits(bits(high) << 16 | bits(low))
         })
     }
+    #[inline(always)]
+    fn half_of_pair(self, pairs: Self::V, high: bool) -> Self::V {
+        halves(pairs, if high { 0 } else { 16 })
+    }
 
     #[inline(always)]
     unsafe fn load(self, p: *const f32) -> Self::V {

@@ -74,6 +74,8 @@ pub trait Simd: Copy + Send + Sync + 'static {
     /// bf16 pairs, `low` in the low halves, rounded to nearest, ties to even; only where
     /// [`Self::DOT_BF16`].
     fn pair_bf16(self, low: Self::V, high: Self::V) -> Self::V;
+    /// One of the values of bf16 pairs, widened; only where [`Self::DOT_BF16`].
+    fn half_of_pair(self, pairs: Self::V, high: bool) -> Self::V;
     /// `2^x` for `x <= 0` to 1.5e-4 relative; no more than 2^-125 below -126.
     #[inline(always)]
     fn exp2_coarse(self, x: Self::V) -> Self::V {

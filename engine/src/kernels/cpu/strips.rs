@@ -9,6 +9,7 @@ use super::epilogue::Epilogue;
 use super::norm::GroupNorm;
 use super::shared::{Rows, RowsMut};
 use super::simd::Element;
+use super::winograd::TILE;
 
 /// Bytes of a strip of normalised lines: small beside a map, large beside what its first and last
 /// lines cost twice.
@@ -64,7 +65,12 @@ impl Conv2d {
         let lines = norm.measure(isa, input);
         let Pictures { height, width, .. } = shape;
         let [top, left, bottom, right] = self.window.padding;
-        let step = (bytes / (width * channels * size_of::<A>())).clamp(1, height);
+        let few_products = self.takes_few_products(shape);
+        let mut step = (bytes / (width * channels * size_of::<A>())).clamp(1, height);
+        if few_products {
+            // Whole tiles, the picture's own.
+            step = step.next_multiple_of(TILE).min(height);
+        }
         let mut strip = Aligned::<A>::zeros((step + top + bottom).min(height) * width * channels);
         let mut rest = out;
         for (image, lines) in lines.iter().enumerate() {
@@ -94,7 +100,7 @@ impl Conv2d {
                 let now;
                 (now, rest) = rest.split_at(rows);
                 let normed = Rows::new(&strip.as_slice()[..count * channels], count, channels);
-                self.apply_window(window, normed, lines, &part, now);
+                self.apply_window(window, few_products, normed, lines, &part, now);
             }
         }
     }

@@ -120,8 +120,10 @@ fn probe_products<T: Element>(isa: Isa) -> Vec<f32> {
         (20, Window::halving_lower_right()),
         (4, Window::doubling()),
         (33, Window::same(1)),
+        // By Winograd's method.
+        (70, Window::same(3)),
     ] {
-        let outputs = 19;
+        let outputs = if channels == 70 { 33 } else { 19 };
         let taps = window.kernel.0 * window.kernel.1;
         let weight = numbers::<f32>(outputs * channels * taps, 6);
         let conv = Conv2d::new(isa, precision::<T>(), &weight, (outputs, channels), window);

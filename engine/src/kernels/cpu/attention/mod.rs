@@ -78,7 +78,7 @@ pub fn attention<T: Element, O: Element>(
     heads: Heads,
     out: RowsMut<'_, O>,
 ) {
-    if T::PRECISION == Precision::Bf16 && isa.has_fast_bf16() {
+    if T::PRECISION == Precision::Bf16 && isa.has_bf16_dot() {
         with_copies(&COPIES_BF16, |copies| {
             stream::<T, bf16, O>(isa, [q, k, v], heads, copies, out);
         });

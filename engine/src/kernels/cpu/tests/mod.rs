@@ -6,6 +6,7 @@ mod functions;
 mod passes;
 mod products;
 mod strips;
+mod winograd;
 
 use half::bf16;
 
