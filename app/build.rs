@@ -20,7 +20,14 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     let mut table =
         String::from("pub(super) static EMBEDDED_MODELS: &[EmbeddedModel] = &[EmbeddedModel {\n");
-    writeln!(table, "    id: {id:?},\n    files: &[")?;
+    let hash = starter.join("model.sha256");
+    println!("cargo::rerun-if-changed={}", hash.display());
+    let hash = fs::read_to_string(hash)?;
+    let hash = hash.trim();
+    writeln!(
+        table,
+        "    id: {id:?},\n    sha256: {hash:?},\n    files: &["
+    )?;
     for (name, path) in &files {
         println!("cargo::rerun-if-changed={}", path.display());
         writeln!(

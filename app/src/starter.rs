@@ -23,6 +23,9 @@ pub fn notices() -> &'static [(&'static str, &'static str)] {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use pentimento_engine::cancel::CancelToken;
+    use pentimento_engine::catalog::hash::hash_model;
+    use pentimento_engine::catalog::scan::Scanner;
 
     #[test]
     fn the_starter_is_whole_and_named() {
@@ -43,6 +46,12 @@ mod tests {
                     .any(|(path, _)| path.starts_with(&folder))
             );
         }
+        let (_, found) = Scanner::default().scan(&[], embedded_models());
+        let hash = hash_model(&found[0], &CancelToken::default()).unwrap();
+        assert_eq!(
+            hash, model.sha256,
+            "write it into assets/starter/model.sha256"
+        );
         assert!(notices().iter().any(|(name, _)| *name == "NOTICE.txt"));
     }
 }

@@ -104,8 +104,10 @@ impl Clerk {
         let cache = HashCache::open(&self.data_dir);
         let (mut catalog, mut found) = self.scanner.scan(&self.folders, &self.embedded);
         for (info, model) in catalog.models.iter_mut().zip(&mut found) {
-            info.sha256 = cache.get(model);
-            model.info.sha256.clone_from(&info.sha256);
+            if info.sha256.is_none() {
+                info.sha256 = cache.get(model);
+                model.info.sha256.clone_from(&info.sha256);
+            }
         }
         for file in &mut catalog.autoencoders {
             file.sha256 = cache.get_file(&file.path);

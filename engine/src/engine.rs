@@ -73,6 +73,8 @@ pub struct EngineConfig {
 pub struct EmbeddedModel {
     /// Catalogue id.
     pub id: &'static str,
+    /// Its hash ([`crate::recipe::ModelRef::sha256`]), so that no start has to read all of it.
+    pub sha256: &'static str,
     /// Path inside the model's folder (`/` as separator) and contents.
     pub files: &'static [(&'static str, &'static [u8])],
 }

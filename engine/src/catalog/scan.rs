@@ -70,7 +70,10 @@ impl Scanner {
         };
         for &model in embedded {
             match inspect(model.id, &ModelFiles::embedded(model)) {
-                Ok(model) => add(model),
+                Ok(mut found) => {
+                    found.info.sha256 = Some(model.sha256.to_owned());
+                    add(found);
+                }
                 Err(error) => catalog.problems.push(ModelProblem {
                     path: ModelFiles::embedded(model).label(""),
                     error,
