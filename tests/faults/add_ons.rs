@@ -179,10 +179,35 @@ fn wrong_shapes_ranks_and_numbers() {
             ],
             "shape",
         ),
+        ("nothing known", &[("oft_diag", &[2, 2, 2], 1.0)], "no LoRA"),
         (
-            "nothing known",
+            "rotations of other outputs",
             &[("oft_blocks", &[2, 2, 2], 1.0)],
-            "no LoRA",
+            "outputs",
+        ),
+        (
+            "rotations of no square",
+            &[("oft_blocks", &[4, 4, 2], 1.0)],
+            "square",
+        ),
+        (
+            "stages without end",
+            &[("oft_blocks", &[9, 4, 4, 4], 1.0)],
+            "stages",
+        ),
+        (
+            "factors of rotations",
+            &[("oft_blocks", &[4, 4, 4], 1.0), ("rescale", &[7, 1], 1.0)],
+            "factors",
+        ),
+        (
+            "half of a general one",
+            &[
+                ("a1.weight", &[16, 2], 1.0),
+                ("a2.weight", &[2, 16], 1.0),
+                ("b1.weight", &[16, 2], 1.0),
+            ],
+            "missing",
         ),
         (
             "a network of its own",

@@ -43,6 +43,14 @@ pub(super) enum Role {
     DiffBias,
     Ia3,
     Ia3OnInput,
+    /// Blocks of OFT and BOFT.
+    Rotations,
+    /// Their factor on each output.
+    Rescale,
+    GeneralA1,
+    GeneralA2,
+    GeneralB1,
+    GeneralB2,
     /// Of an algorithm that is not computed here.
     Foreign,
 }
@@ -89,11 +97,13 @@ const SUFFIXES: &[(&str, Role)] = &[
     (".b_norm", Role::DiffBias),
     (".on_input", Role::Ia3OnInput),
     (".oft_diag", Role::Foreign),
-    (".oft_blocks", Role::Foreign),
-    (".a1.weight", Role::Foreign),
-    (".a2.weight", Role::Foreign),
-    (".b1.weight", Role::Foreign),
-    (".b2.weight", Role::Foreign),
+    (".oft_blocks", Role::Rotations),
+    (".rescale", Role::Rescale),
+    (".a1.weight", Role::GeneralA1),
+    (".a2.weight", Role::GeneralA2),
+    (".b1.weight", Role::GeneralB1),
+    (".b2.weight", Role::GeneralB2),
+    (".bm.weight", Role::Foreign),
     (".weight", Role::Ia3),
 ];
 
@@ -120,7 +130,12 @@ impl Module {
     }
 
     fn is_known(&self) -> bool {
-        let core = |role: &Role| !matches!(role, Role::Alpha | Role::Scale | Role::Foreign);
+        let core = |role: &Role| {
+            !matches!(
+                role,
+                Role::Alpha | Role::Scale | Role::Rescale | Role::Foreign
+            )
+        };
         // A plain weight is IA3's only beside its mark: else it is a network's own.
         (self.has(Role::Ia3) && self.has(Role::Ia3OnInput))
             || self
@@ -181,7 +196,7 @@ impl AddOnFile {
             return Err(EngineError::bad_file(
                 path,
                 format!("no LoRA or LyCORIS that is known here: its first tensor is “{first}”"),
-                "choose a LoRA, LoCon, LoHa, LoKr, DoRA or (IA)3 file",
+                "choose a LoRA, LoCon, LoHa, LoKr, DoRA, (IA)3, OFT, BOFT or GLoRA file",
             ));
         }
         let notes = left.first().map(|first| {
@@ -204,7 +219,8 @@ impl AddOnFile {
         self.source.label()
     }
 
-    /// Ids of the algorithms it uses: `lora`, `loha`, `lokr`, `full`, `ia3`, and `dora` beside them.
+    /// Ids of the algorithms it uses: `lora`, `loha`, `lokr`, `full`, `ia3`, `oft`, `boft`, `glora`, and
+    /// `dora` beside them.
     pub fn algorithms(&self) -> Vec<&'static str> {
         let mut found = BTreeSet::new();
         for module in self.modules.values() {
@@ -215,12 +231,16 @@ impl AddOnFile {
                 (Role::Kron1A, "lokr"),
                 (Role::Diff, "full"),
                 (Role::Ia3, "ia3"),
+                (Role::GeneralA1, "glora"),
                 (Role::Dora, "dora"),
                 (Role::Magnitude, "dora"),
             ] {
                 if module.has(role) {
                     found.insert(id);
                 }
+            }
+            if let Some(blocks) = module.shape(Role::Rotations) {
+                found.insert(if blocks.len() > 3 { "boft" } else { "oft" });
             }
         }
         found.into_iter().collect()
