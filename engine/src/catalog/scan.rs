@@ -8,7 +8,8 @@ use std::time::UNIX_EPOCH;
 use super::add_ons;
 use super::beside::{self, Sidecar, SidecarDefaults};
 use super::decoders::{self, AutoencoderInfo, Part};
-use super::{AddOnInfo, Catalog, Choice, Defaults, ModelInfo, ModelProblem, Storage, kin, walk};
+use super::kin::{self, Suggested};
+use super::{AddOnInfo, Catalog, Choice, Defaults, ModelInfo, ModelProblem, Storage, walk};
 use crate::engine::EmbeddedModel;
 use crate::error::{EngineError, Result};
 use crate::families::model::ModelFacts;
@@ -187,6 +188,7 @@ fn inspect(id: &str, files: &ModelFiles) -> Result<Found> {
     let loaded = files.opened();
     let stamp = stamp(files, &loaded)?;
     let size_bytes = stamp.iter().map(|(_, len, _)| len).sum();
+    let kin = kin::suggest(id, &facts);
     let storage = Storage {
         variant: format!("{} {}", family.label, facts.variant)
             .trim_end()
@@ -195,14 +197,14 @@ fn inspect(id: &str, files: &ModelFiles) -> Result<Found> {
         latents: facts.latents,
         preview: files.path().and_then(beside::preview),
         notes: sidecar.notes.clone().unwrap_or_default(),
-        inferred: kin::of_name(id).map(|kin| kin.note).into_iter().collect(),
+        inferred: kin.iter().map(|kin| kin.note.clone()).collect(),
         ..Storage::default()
     };
     let info = ModelInfo {
         size_bytes,
         storage,
         path: files.path().map(Path::to_owned),
-        ..describe(id, family, &facts, sidecar)
+        ..describe(id, family, &facts, sidecar, kin)
     };
     Ok(Found {
         info,
@@ -239,7 +241,13 @@ fn precision(files: &ModelFiles, loaded: &[String]) -> String {
         .map_or_else(String::new, |element| element.id().to_owned())
 }
 
-fn describe(id: &str, family: &FamilySpec, facts: &ModelFacts, sidecar: Sidecar) -> ModelInfo {
+fn describe(
+    id: &str,
+    family: &FamilySpec,
+    facts: &ModelFacts,
+    sidecar: Sidecar,
+    kin: Option<Suggested>,
+) -> ModelInfo {
     let SidecarDefaults {
         steps,
         guidance,
@@ -249,15 +257,13 @@ fn describe(id: &str, family: &FamilySpec, facts: &ModelFacts, sidecar: Sidecar)
     } = sidecar.defaults;
     let known = |id: &String| SAMPLERS.iter().any(|sampler| sampler.id == *id);
     let known_schedule = |id: &String| SCHEDULES.iter().any(|schedule| schedule.id == *id);
-    let kin = kin::of_name(id);
     let own = facts.noise.default_sampler();
     let sampler = sampler
         .filter(known)
         .unwrap_or_else(|| kin.as_ref().map_or(own, |kin| kin.sampler).to_owned());
-    // Consistency models make their picture in a few steps, and take the scale as an input.
-    let few_steps = matches!(sampler.as_str(), "lcm" | "tcd");
-    let usual = if few_steps { (4, 1.5) } else { (20, 7.0) };
-    let usual = kin.as_ref().map_or(usual, |kin| (kin.steps, kin.guidance));
+    let usual = kin
+        .as_ref()
+        .map_or((20, 7.0), |kin| (kin.steps, kin.guidance));
     ModelInfo {
         id: id.to_owned(),
         name: sidecar.name.unwrap_or_else(|| id.to_owned()),
