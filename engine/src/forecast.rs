@@ -155,7 +155,9 @@ fn key(recipe: &Recipe, model: &ModelInfo, machine: &Machine) -> String {
     let precision = resolved(recipe.precision, machine);
     let threads = machine.threads.unwrap_or_default();
     let refiner = recipe.refiner.as_ref().map(|refiner| {
-        let Refiner { model, switch_at } = refiner;
+        let Refiner {
+            model, switch_at, ..
+        } = refiner;
         format!(" {} from {switch_at:.2}", model.id)
     });
     format!(
@@ -239,7 +241,11 @@ fn estimate_bytes(
     // A model that takes over lies in memory beside the first, even where it is the same.
     let models = [Some(model), refiner].into_iter().flatten();
     let weights: f64 = models
-        .map(|model| model.size_bytes as f64 / stored_bytes(model) * bytes_now)
+        .map(|model| {
+            let borrowed = model.storage.borrowed.as_ref();
+            let bytes = model.size_bytes + borrowed.map_or(0, |parts| parts.size_bytes);
+            bytes as f64 / stored_bytes(model) * bytes_now
+        })
         .sum();
     let area = f64::from(recipe.width_px) * f64::from(recipe.height_px);
     let activations = area * ACTIVATION_BYTES * bytes_now / 4.0;
@@ -374,6 +380,7 @@ mod tests {
         refined.refiner = Some(Refiner {
             model: ModelRef::default(),
             switch_at: 0.8,
+            parts_from: None,
         });
         let slow = Observed {
             secs_per_unit: 5.0,

@@ -3,6 +3,7 @@
 
 mod add_ons;
 mod hashing;
+mod lending;
 mod listener;
 mod refiner;
 mod stand_ins;
@@ -190,8 +191,10 @@ impl Worker {
                 .collect();
             EngineError::ModelNotFound { wanted, known }
         })?;
+        let found = self.borrow(found, &mut recipe.network.parts_from, &mut warnings)?;
         let notes = stand_ins::settle(&mut recipe, &found, &self.shared.catalog())?;
         warnings.extend(notes);
+        let refiner = self.find_refiner(&mut recipe, &mut warnings)?;
         let start = self.read_start(&mut recipe, waiting, &mut warnings)?;
         let events = Arc::clone(&self.shared);
         let count = waiting.request.count;
@@ -211,7 +214,7 @@ impl Worker {
             self.load(&found, recipe.precision, cancel)?;
         }
         warnings.extend(self.follow_stand_ins(&mut recipe, cancel)?);
-        let refiner = self.load_refiner(&recipe, job, cancel)?;
+        let refiner = self.load_refiner(refiner, &recipe, job, cancel)?;
         let load_secs = began.elapsed().as_secs_f64();
         let mut checks = Some(Checks::start(&recipe, &found, refiner.as_ref(), cancel));
         for picture in 0..count {
@@ -481,10 +484,7 @@ impl Worker {
 
 fn is_loaded(loaded: &Option<Loaded>, found: &Found, precision: Precision) -> bool {
     loaded.as_ref().is_some_and(|loaded| {
-        loaded.precision == precision
-            && loaded.found.files.label("") == found.files.label("")
-            && loaded.found.stamp == found.stamp
-            && loaded.found.is_unchanged()
+        loaded.precision == precision && loaded.found.is_same(found) && loaded.found.is_unchanged()
     })
 }
 

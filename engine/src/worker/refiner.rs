@@ -8,16 +8,13 @@ use crate::event::{JobId, Stage};
 use crate::recipe::Recipe;
 
 impl Worker {
-    /// Loads the model that takes over, or lets go of one that no longer does. Returns what the
-    /// catalogue says of it.
-    pub(super) fn load_refiner(
-        &mut self,
-        recipe: &Recipe,
-        job: JobId,
-        cancel: &CancelToken,
+    /// What the catalogue says of the model that takes over; settles in the recipe who lends it parts.
+    pub(super) fn find_refiner(
+        &self,
+        recipe: &mut Recipe,
+        notes: &mut Vec<String>,
     ) -> Result<Option<Found>> {
-        let Some(refiner) = &recipe.refiner else {
-            self.refiner = None;
+        let Some(refiner) = &mut recipe.refiner else {
             return Ok(None);
         };
         let wanted = &refiner.model.id;
@@ -25,6 +22,22 @@ impl Worker {
             let why = format!("no model called “{wanted}”");
             EngineError::invalid("refiner.model", why)
         })?;
+        self.borrow(found, &mut refiner.parts_from, notes).map(Some)
+    }
+
+    /// Loads the model that takes over, or lets go of one that no longer does. Returns what the
+    /// catalogue says of it.
+    pub(super) fn load_refiner(
+        &mut self,
+        found: Option<Found>,
+        recipe: &Recipe,
+        job: JobId,
+        cancel: &CancelToken,
+    ) -> Result<Option<Found>> {
+        let Some(found) = found else {
+            self.refiner = None;
+            return Ok(None);
+        };
         if !is_loaded(&self.refiner, &found, recipe.precision) {
             self.refiner = None;
             self.enter(job, 0, Stage::LoadingModel);
