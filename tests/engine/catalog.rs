@@ -371,3 +371,58 @@ fn what_lies_beside_models_and_add_ons_is_told() {
         model.is_some_and(|model| model.storage.notes.contains("another page"))
     });
 }
+
+#[test]
+fn add_ons_of_every_kind_tell_what_they_were_made_for_by_their_widths() {
+    let root = TempDir::new().unwrap();
+    let layer = "lora_unet_down_blocks_1_attentions_0_transformer_blocks_0_attn2_to_k";
+    for (name, tensors) in [
+        (
+            "loha",
+            &[("hada_w1_a", [320, 4]), ("hada_w1_b", [4, 2048])][..],
+        ),
+        ("lokr", &[("lokr_w1", [8, 16]), ("lokr_w2", [40, 64])]),
+        (
+            "low lokr",
+            &[
+                ("lokr_w1", [8, 8]),
+                ("lokr_w2_a", [40, 4]),
+                ("lokr_w2_b", [4, 96]),
+            ],
+        ),
+        ("whole", &[("diff", [320, 768])]),
+        ("glora", &[("a1.weight", [768, 4]), ("a2.weight", [4, 768])]),
+    ] {
+        let tensors = tensors.iter();
+        let tensors: Vec<_> = tensors
+            .map(|(part, shape)| tensor(&format!("{layer}.{part}"), shape))
+            .collect();
+        write(
+            root.path(),
+            &format!("{name}.safetensors"),
+            &file_of(&tensors),
+        );
+    }
+    let running = Running::with(Options {
+        model_folders: vec![root.path().to_owned()],
+        ..Options::default()
+    });
+    wait_until(&running, "five add-ons", |catalog| {
+        catalog.add_ons.len() == 5
+    });
+    let catalog = running.engine.catalog();
+    let bases: Vec<(&str, &str)> = catalog
+        .add_ons
+        .iter()
+        .map(|one| (one.name.as_str(), one.base.as_str()))
+        .collect();
+    let [first, second] = ["Stable Diffusion 1.x", "Stable Diffusion 2.x"];
+    let expected = [
+        ("glora", first),
+        ("loha", "Stable Diffusion XL"),
+        ("lokr", second),
+        ("low lokr", first),
+        ("whole", first),
+    ];
+    assert_eq!(bases, expected);
+}

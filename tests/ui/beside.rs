@@ -91,7 +91,7 @@ fn notes_are_shown_and_long_ones_open() {
 #[test]
 fn who_lends_parts_is_chosen_and_goes_with_the_job() {
     let role = egui::Role::ComboBox;
-    let row = "Text encoder and VAE from";
+    let row = "Parts from";
     let studio = with_catalog(catalog());
     let whole = studio.window.query_by_role_and_label(role, row);
     assert!(whole.is_none(), "a whole model borrows nothing");

@@ -38,6 +38,9 @@ impl Previews<'_> {
             self.0.borrow_mut().thumbnail(path)
         };
         let name = t_args("add-on-picture", [("name", info.name.clone().into())]);
+        if side == LARGE_PICTURE {
+            return widgets::whole_picture_ui(ui, texture, &name, side);
+        }
         widgets::picture_ui(ui, texture, &name, side)
     }
 }
@@ -282,7 +285,7 @@ fn entries_ui(
     let mut chosen = None;
     let room = (ui.ctx().content_rect().height() * 0.5).max(160.0);
     ScrollArea::vertical().max_height(room).show(ui, |ui| {
-        ui.spacing_mut().item_spacing.y = 2.0;
+        ui.spacing_mut().item_spacing.y = if pictured { 4.0 } else { 2.0 };
         for info in fitting {
             ui.horizontal(|ui| {
                 if pictured {

@@ -14,7 +14,9 @@ use crate::studio::draft::DraftEdit;
 use crate::studio::notices::Wording;
 use crate::text::{t, t_args};
 use crate::theme;
-use crate::widgets::{self, ChoiceItem, Pictures, picture_ui, pictured_choice_ui};
+use crate::widgets::{
+    self, ChoiceItem, Pictures, picture_ui, pictured_choice_ui, whole_picture_ui,
+};
 
 /// Side of the model's picture, and of the one that a hover shows.
 const PICTURE: f32 = 64.0;
@@ -46,7 +48,10 @@ pub(super) fn model_ui(ui: &mut Ui, cx: &mut PanelCx<'_>) {
                 .map(|model| ChoiceItem {
                     id: &model.id,
                     label: &model.name,
-                    hint: &model.description,
+                    hint: match model.description.as_str() {
+                        "" => &model.storage.variant,
+                        description => description,
+                    },
                 })
                 .collect();
             let previews = &studio.catalog.models;
@@ -100,7 +105,7 @@ fn about_ui(ui: &mut Ui, cx: &mut PanelCx<'_>) {
     ui.horizontal_top(|ui| {
         let name = t_args("model-picture", [("model", model.name.clone().into())]);
         picture_ui(ui, texture, &name, PICTURE).on_hover_ui(|ui| {
-            picture_ui(ui, texture, &name, LARGE_PICTURE);
+            whole_picture_ui(ui, texture, &name, LARGE_PICTURE);
         });
         ui.vertical(|ui| facts_ui(ui, model));
     });

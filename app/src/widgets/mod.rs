@@ -26,4 +26,4 @@ pub use progress::{bytes_text, duration_text, progress_bar_ui};
 pub use recipe_table::{masked_content_text, recipe_rows, recipe_table_ui, recipe_text};
 pub use seed::seed_field_ui;
 pub use segmented::segmented_ui;
-pub use thumbnail::{ThumbnailLook, picture_ui, thumbnail_ui};
+pub use thumbnail::{ThumbnailLook, picture_ui, thumbnail_ui, whole_picture_ui};

@@ -1,7 +1,7 @@
 //! Small pictures cut to a square: ones that can be clicked, and ones that only show.
 
 use egui::{Response, Role, Sense, TextureHandle, Ui, Vec2, WidgetInfo};
-use egui_material_icons::icons::ICON_STAR;
+use egui_material_icons::icons::{ICON_IMAGE, ICON_STAR};
 
 use crate::theme::{self, size};
 
@@ -54,7 +54,7 @@ pub fn thumbnail_ui(
     response
 }
 
-/// Shows a picture cut to a square; an empty field while its texture is on the way. `texture` is asked
+/// Shows a picture cut to a square; a mark where there is none, or it is on the way. `texture` is asked
 /// where the square is in sight. `label` is the picture's accessible name.
 pub fn picture_ui(
     ui: &mut Ui,
@@ -68,9 +68,34 @@ pub fn picture_ui(
         paint(ui, rect, texture.as_ref());
         if texture.is_some() {
             response.widget_info(|| WidgetInfo::labeled(Role::Image, true, label));
+        } else {
+            ui.painter().text(
+                rect.center(),
+                egui::Align2::CENTER_CENTER,
+                ICON_IMAGE.codepoint,
+                egui::FontId::new((side * 0.45).min(32.0), ICON_IMAGE.font_family()),
+                theme::palette(ui).line,
+            );
         }
     }
     response
+}
+
+/// As [`picture_ui`], uncut: `side` is the longer one.
+pub fn whole_picture_ui(
+    ui: &mut Ui,
+    texture: impl FnOnce() -> Option<TextureHandle>,
+    label: &str,
+    side: f32,
+) -> Response {
+    match texture() {
+        Some(texture) => {
+            let image = egui::Image::new(&texture).alt_text(label);
+            let radius = egui::CornerRadius::same(size::RADIUS);
+            ui.add(image.max_size(Vec2::splat(side)).corner_radius(radius))
+        }
+        None => picture_ui(ui, || None, label, side),
+    }
 }
 
 fn paint(ui: &Ui, rect: egui::Rect, texture: Option<&TextureHandle>) {

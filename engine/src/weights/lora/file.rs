@@ -129,6 +129,18 @@ impl Module {
         first.map_or("", |(name, _)| name.as_str())
     }
 
+    /// Inputs of the layer that it was made for, where its own tensors tell.
+    fn inputs(&self) -> Option<usize> {
+        let side = |role| self.shape(role)?.get(1).copied();
+        let factors = || {
+            let first = side(Role::Kron1).or_else(|| side(Role::Kron1B))?;
+            let second = side(Role::Kron2).or_else(|| side(Role::Kron2B))?;
+            first.checked_mul(second)
+        };
+        let whole = [Role::Down, Role::Hada1B, Role::Diff, Role::GeneralA2];
+        whole.into_iter().find_map(side).or_else(factors)
+    }
+
     fn is_known(&self) -> bool {
         let core = |role: &Role| {
             !matches!(
@@ -252,7 +264,7 @@ impl AddOnFile {
         let widths = self.modules.iter().filter_map(|(name, module)| {
             let name = name.replace('.', "_");
             let reads = name.ends_with("attn2_to_k") || name.ends_with("attn2_to_v");
-            module.shape(Role::Down).filter(|_| reads)?.get(1).copied()
+            module.inputs().filter(|_| reads)
         });
         match widths.max() {
             Some(768) => "Stable Diffusion 1.x",
