@@ -89,6 +89,14 @@ fn add_ons_change_every_layout_alike_and_leave_no_trace() {
         pickles::legacy(&single, Stored::F32),
     )
     .unwrap();
+    // A network alone: its text encoder, which the add-on changes as well, is lent.
+    let network: Vec<Written> = single
+        .iter()
+        .filter(|tensor| tensor.name.starts_with("model.diffusion_model."))
+        .cloned()
+        .collect();
+    let file = safetensors(&network, Stored::F32, &Map::new());
+    std::fs::write(folder.path().join("network.safetensors"), file).unwrap();
     let halves: Vec<_> = single
         .into_iter()
         .map(|tensor| {
@@ -99,7 +107,7 @@ fn add_ons_change_every_layout_alike_and_leave_no_trace() {
     std::fs::write(folder.path().join("halves.gguf"), gguf(&halves)).unwrap();
     let running = start(&folder);
     let wanted = with_and_without_lora(&running, "folder");
-    for model in ["file", "old", "halves"] {
+    for model in ["file", "old", "halves", "network"] {
         assert!(with_and_without_lora(&running, model) == wanted, "{model}");
     }
 }

@@ -181,6 +181,27 @@ fn wrong_shapes_ranks_and_numbers() {
         ),
         ("nothing known", &[("oft_diag", &[2, 2, 2], 1.0)], "no LoRA"),
         (
+            "a network of its own",
+            &[("weight", &[16, 16], 1.0)],
+            "no LoRA",
+        ),
+    ];
+    for (what, tensors, word) in cases {
+        write(&path, tensors);
+        expect_refused(what, model.as_mut(), &path, 1.0, word);
+    }
+    // A sound file at a strength that no number holds.
+    write(&path, &[(down, &[2, 16], 1e15), (up, &[16, 2], 1e15)]);
+    expect_refused("strength", model.as_mut(), &path, 1e30, "finite");
+}
+
+#[test]
+fn wrong_rotations_and_factors_of_general_ones() {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("wrong.safetensors");
+    let mut model = load();
+    let cases: [(&str, &[Tensor<'_>], &str); 5] = [
+        (
             "rotations of other outputs",
             &[("oft_blocks", &[2, 2, 2], 1.0)],
             "outputs",
@@ -209,19 +230,11 @@ fn wrong_shapes_ranks_and_numbers() {
             ],
             "missing",
         ),
-        (
-            "a network of its own",
-            &[("weight", &[16, 16], 1.0)],
-            "no LoRA",
-        ),
     ];
     for (what, tensors, word) in cases {
         write(&path, tensors);
         expect_refused(what, model.as_mut(), &path, 1.0, word);
     }
-    // A sound file at a strength that no number holds.
-    write(&path, &[(down, &[2, 16], 1e15), (up, &[16, 2], 1e15)]);
-    expect_refused("strength", model.as_mut(), &path, 1e30, "finite");
 }
 
 #[test]

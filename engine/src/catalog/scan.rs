@@ -36,7 +36,7 @@ pub struct Found {
     /// Which models it can lend parts to.
     pub fit: Fit,
     /// The model that lends what its file does not hold.
-    pub lender: Option<Arc<Found>>,
+    pub lender: Option<Arc<Self>>,
 }
 
 /// What a place turned out to be.
