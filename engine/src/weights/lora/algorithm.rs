@@ -104,8 +104,7 @@ pub(super) fn check(file: &AddOnFile, module: &Module, shape: &[usize]) -> Resul
         }
         Ok(())
     };
-    checked()
-        .map_err(|why: String| file.bad(module, format!("{why}; it was made for another model")))
+    checked().map_err(|why: String| file.misfit(module, &why))
 }
 
 /// What changes a bias.

@@ -280,6 +280,16 @@ impl AddOnFile {
         EngineError::bad_file(self.path(), problem, REMEDY)
     }
 
+    /// A message about a module that fits no layer of this model.
+    pub(super) fn misfit(&self, module: &Module, why: &str) -> EngineError {
+        let problem = format!(
+            "tensor “{}”: {why}; it was made for another model",
+            module.label()
+        );
+        let remedy = "choose one that was made for this model's family";
+        EngineError::bad_file(self.path(), problem, remedy)
+    }
+
     /// A tensor's numbers and shape; `None` when the module has none of that role.
     pub(super) fn read(&self, module: &Module, role: Role) -> Result<Option<Values>> {
         let Some((name, entry)) = module.tensors.get(&role) else {
