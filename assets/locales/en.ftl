@@ -133,6 +133,12 @@ model-problems = { $count ->
     [one] One model cannot be used
    *[other] { $count } models cannot be used
 }
+model-picture = Picture of { $model }
+model-notes = Notes
+add-on-picture = Picture of { $name }
+parts = Parts from
+parts-tip = The file holds a network alone: { $parts } are those of another model
+parts-automatic = Automatic: { $model }
 vae = VAE
 vae-tip = What turns latents into pixels: its colours and small details
 vae-automatic = Automatic

@@ -202,7 +202,9 @@ fn key(recipe: &Recipe, model: &ModelInfo, machine: &Machine, residency: Residen
     let precision = machine.resolved(recipe.precision);
     let threads = machine.threads.unwrap_or_default();
     let refiner = recipe.refiner.as_ref().map(|refiner| {
-        let Refiner { model, switch_at } = refiner;
+        let Refiner {
+            model, switch_at, ..
+        } = refiner;
         format!(" {} from {switch_at:.2}", model.id)
     });
     let sparing = residency.is_sparing().then(|| format!(" {residency:?}"));
@@ -394,6 +396,7 @@ mod tests {
         refined.refiner = Some(Refiner {
             model: ModelRef::default(),
             switch_at: 0.8,
+            parts_from: None,
         });
         let slow = Observed {
             secs_per_unit: 5.0,

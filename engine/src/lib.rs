@@ -16,7 +16,7 @@
 //! - [`families`]: the networks, on the shared layers of [`nn`], whose `ops` are the only door to
 //!   compute: our [`kernels`] on the CPU, the tensor library elsewhere; their [`weights`] come through
 //!   bounded readers, which show single files as the folders they stand for; [`catalog`] knows which
-//!   exist, and what lies beside a file and decides how it is read.
+//!   exist, what lies beside a file and decides how it is read, and who lends what a file does not hold.
 //!
 //! To add a family, sampler or schedule: a file and one line in `FAMILIES`, `SAMPLERS`, `SCHEDULES`.
 //!

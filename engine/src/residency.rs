@@ -75,7 +75,11 @@ pub(crate) fn estimate_bytes(
     let most = |all: &mut dyn Iterator<Item = f64>| all.fold(0.0, f64::max);
     let texts = || weights(|model| model.storage.text_bytes);
     let networks = || weights(|model| model.storage.network_bytes);
-    let all: f64 = weights(|model| model.size_bytes).sum();
+    let all: f64 = weights(|model| {
+        let lent = model.storage.borrowed.as_ref();
+        model.size_bytes + lent.map_or(0, |parts| parts.size_bytes)
+    })
+    .sum();
     let (text, network): (f64, f64) = (texts().sum(), networks().sum());
     let held = match residency {
         Residency::Everything => all,

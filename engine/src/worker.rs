@@ -3,6 +3,7 @@
 
 mod add_ons;
 mod hashing;
+mod lending;
 mod listener;
 mod loaded;
 mod refiner;
@@ -186,8 +187,10 @@ impl Worker {
                 .collect();
             EngineError::ModelNotFound { wanted, known }
         })?;
+        let found = self.borrow(found, &mut recipe.network.parts_from, &mut warnings)?;
         let notes = stand_ins::settle(&mut recipe, &found, &self.shared.catalog())?;
         warnings.extend(notes);
+        let refiner = self.find_refiner(&mut recipe, &mut warnings)?;
         let start = self.read_start(&mut recipe, waiting, &mut warnings)?;
         stand_ins::settle_tiles(&mut recipe);
         let events = Arc::clone(&self.shared);
@@ -203,7 +206,6 @@ impl Worker {
         });
 
         let began = Instant::now();
-        let refiner = self.find_refiner(&recipe)?;
         self.residency = self.choose_residency(&recipe, &found, refiner.as_ref());
         if !is_loaded(&self.loaded, &found, recipe.precision) {
             self.enter(job, 0, Stage::LoadingModel);

@@ -252,6 +252,7 @@ fn refined(model: &str, refiner: &str, prompt: &str) -> Recipe {
         refiner: (!refiner.is_empty()).then_some(Refiner {
             model: model_ref,
             switch_at: 0.5,
+            parts_from: None,
         }),
         steps: 4,
         sampler: "euler".to_owned(),

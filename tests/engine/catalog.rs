@@ -101,6 +101,7 @@ fn trees_of_other_programs_are_read_in_place() {
             tensor("input_blocks.0.0.weight", &[32, 4, 3, 3]),
             tensor("input_blocks.1.0.in_layers.0.weight", &[32]),
             tensor("input_blocks.1.0.in_layers.2.weight", &[32, 32, 3, 3]),
+            tensor("out.2.weight", &[4, 32, 3, 3]),
         ]),
     );
     write(
@@ -254,4 +255,174 @@ fn distilled_kin_begin_with_what_their_makers_recommend() {
         let told = |note: &String| note.contains("by its name");
         assert!(found.storage.inferred.iter().any(told), "{name}");
     }
+}
+
+#[test]
+fn a_folders_scheduler_tells_distilled_kin_whatever_its_name() {
+    let root = TempDir::new().unwrap();
+    let euler = "EulerAncestralDiscreteScheduler";
+    let cases = [
+        (
+            "a",
+            euler,
+            "trailing",
+            "epsilon",
+            ("euler_a", 4, 1.0),
+            "Turbo or Lightning",
+        ),
+        (
+            "b",
+            "LCMScheduler",
+            "leading",
+            "epsilon",
+            ("lcm", 4, 1.5),
+            "LCM",
+        ),
+        (
+            "c",
+            "TCDScheduler",
+            "leading",
+            "epsilon",
+            ("tcd", 4, 1.0),
+            "TCD",
+        ),
+        // Ordinary ones.
+        ("d", euler, "leading", "epsilon", ("euler_a", 20, 7.0), ""),
+        (
+            "e",
+            euler,
+            "trailing",
+            "v_prediction",
+            ("euler_a", 20, 7.0),
+            "",
+        ),
+    ];
+    for (name, class, spacing, prediction, _, _) in cases {
+        let folder = root.path().join(name);
+        copy_folder(&model("xl"), &folder);
+        let config = serde_json::json!({
+            "_class_name": class, "beta_start": 0.00085, "beta_end": 0.012,
+            "beta_schedule": "scaled_linear", "num_train_timesteps": 1000, "steps_offset": 1,
+            "timestep_spacing": spacing, "prediction_type": prediction,
+        });
+        let file = "scheduler/scheduler_config.json";
+        write(&folder, file, config.to_string().as_bytes());
+    }
+    let running = Running::with(Options {
+        model_folders: vec![root.path().to_owned()],
+        ..Options::default()
+    });
+    running.wait_for_model("e");
+    for (name, _, _, _, wanted, kin) in cases {
+        let found = find(&running, name);
+        let defaults = &found.defaults;
+        let begins = (defaults.sampler.as_str(), defaults.steps, defaults.guidance);
+        assert_eq!(begins, wanted, "{name}");
+        let notes = &found.storage.inferred;
+        let told = notes.iter().any(|note| note.contains("by its scheduler"));
+        assert_eq!(told, !kin.is_empty(), "{name}: {notes:?}");
+        assert!(notes.iter().all(|note| note.contains(kin)), "{notes:?}");
+    }
+}
+
+#[test]
+fn what_lies_beside_models_and_add_ons_is_told() {
+    let root = TempDir::new().unwrap();
+    let first = safetensors(&Layout::read("first").single(), Stored::F16, &Map::new());
+    write(root.path(), "ink.v2.safetensors", &first);
+    write(root.path(), "ink.v2.png", b"a picture");
+    write(root.path(), "ink.v2.json", br#"{"notes": "mine"}"#);
+    write(root.path(), "ink.v2.txt", b"from its page\n");
+    write(
+        root.path(),
+        "ink.v2.civitai.info",
+        br#"{"description": "<p>Draws <b>ink</b>.</p><p>Likes 7 steps.</p>"}"#,
+    );
+    let lora = std::fs::read(support::places::fixture("lora/kohya.safetensors")).unwrap();
+    write(root.path(), "wash.safetensors", &lora);
+    write(root.path(), "wash.preview.jpeg", b"a picture");
+    write(root.path(), "wash.description.txt", b"thin ink");
+    write(
+        root.path(),
+        "wash.cm-info.json",
+        br#"{"TrainedWords": ["grey wash"], "VersionDescription": "<p>thin ink</p>"}"#,
+    );
+    let running = Running::with(Options {
+        model_folders: vec![root.path().to_owned()],
+        ..Options::default()
+    });
+    running.wait_for_model("ink.v2");
+    let storage = find(&running, "ink.v2").storage;
+    assert_eq!(storage.preview, Some(root.path().join("ink.v2.png")));
+    assert_eq!(
+        storage.notes,
+        "mine\nfrom its page\nDraws ink.\nLikes 7 steps."
+    );
+    let catalog = running.engine.catalog();
+    let notes = &catalog.add_ons[0].notes;
+    assert_eq!(notes.preview, Some(root.path().join("wash.preview.jpeg")));
+    assert_eq!(notes.text, "thin ink", "said twice, told once");
+    let words = &notes.trigger_words;
+    assert_eq!(words[0], "grey wash", "before those of its training");
+    // What changes beside a file is seen.
+    write(root.path(), "ink.v2.txt", b"another page, longer");
+    wait_until(&running, "a text that changed", |catalog| {
+        let model = catalog.find("ink.v2");
+        model.is_some_and(|model| model.storage.notes.contains("another page"))
+    });
+}
+
+#[test]
+fn add_ons_of_every_kind_tell_what_they_were_made_for_by_their_widths() {
+    let root = TempDir::new().unwrap();
+    let layer = "lora_unet_down_blocks_1_attentions_0_transformer_blocks_0_attn2_to_k";
+    for (name, tensors) in [
+        (
+            "loha",
+            &[("hada_w1_a", [320, 4]), ("hada_w1_b", [4, 2048])][..],
+        ),
+        ("lokr", &[("lokr_w1", [8, 16]), ("lokr_w2", [40, 64])]),
+        (
+            "low lokr",
+            &[
+                ("lokr_w1", [8, 8]),
+                ("lokr_w2_a", [40, 4]),
+                ("lokr_w2_b", [4, 96]),
+            ],
+        ),
+        ("whole", &[("diff", [320, 768])]),
+        ("glora", &[("a1.weight", [768, 4]), ("a2.weight", [4, 768])]),
+    ] {
+        let tensors = tensors.iter();
+        let tensors: Vec<_> = tensors
+            .map(|(part, shape)| tensor(&format!("{layer}.{part}"), shape))
+            .collect();
+        write(
+            root.path(),
+            &format!("{name}.safetensors"),
+            &file_of(&tensors),
+        );
+    }
+    let running = Running::with(Options {
+        model_folders: vec![root.path().to_owned()],
+        ..Options::default()
+    });
+    wait_until(&running, "five add-ons", |catalog| {
+        catalog.add_ons.len() == 5
+    });
+    let catalog = running.engine.catalog();
+    let bases: Vec<(&str, &str)> = catalog
+        .add_ons
+        .iter()
+        .map(|one| (one.name.as_str(), one.base.as_str()))
+        .collect();
+    let [first, second] = ["Stable Diffusion 1.x", "Stable Diffusion 2.x"];
+    let expected = [
+        ("glora", first),
+        ("loha", "Stable Diffusion XL"),
+        ("lokr", second),
+        ("low lokr", first),
+        ("whole", first),
+    ];
+    assert_eq!(bases, expected);
 }

@@ -7,7 +7,7 @@ use candle_core::quantized::{GgmlDType, QTensor};
 use candle_core::{Device, Tensor};
 use pentimento_engine::raster::Picture;
 use serde_json::Map;
-use support::layouts::{Layout, Stored, Written, gguf, safetensors, turned};
+use support::layouts::{Layout, Stored, Written, gguf, gguf_with, safetensors, turned};
 use support::pickles;
 use support::running::{Options, Running, recipe};
 use tempfile::TempDir;
@@ -89,6 +89,14 @@ fn add_ons_change_every_layout_alike_and_leave_no_trace() {
         pickles::legacy(&single, Stored::F32),
     )
     .unwrap();
+    // A network alone: its text encoder, which the add-on changes as well, is lent.
+    let network: Vec<Written> = single
+        .iter()
+        .filter(|tensor| tensor.name.starts_with("model.diffusion_model."))
+        .cloned()
+        .collect();
+    let file = safetensors(&network, Stored::F32, &Map::new());
+    std::fs::write(folder.path().join("network.safetensors"), file).unwrap();
     let halves: Vec<_> = single
         .into_iter()
         .map(|tensor| {
@@ -99,7 +107,7 @@ fn add_ons_change_every_layout_alike_and_leave_no_trace() {
     std::fs::write(folder.path().join("halves.gguf"), gguf(&halves)).unwrap();
     let running = start(&folder);
     let wanted = with_and_without_lora(&running, "folder");
-    for model in ["file", "old", "halves"] {
+    for model in ["file", "old", "halves", "network"] {
         assert!(with_and_without_lora(&running, model) == wanted, "{model}");
     }
 }
@@ -142,6 +150,11 @@ fn one_file_gives_the_folders_picture_in_every_number_type() {
                 // The ending says nothing: this is a pickle.
                 std::fs::write(folder.path().join("pickle.safetensors"), file).unwrap();
                 std::fs::write(
+                    folder.path().join("large.ckpt"),
+                    pickles::large_checkpoint(&single, stored),
+                )
+                .unwrap();
+                std::fs::write(
                     folder.path().join("old.ckpt"),
                     pickles::legacy(&single, stored),
                 )
@@ -153,6 +166,8 @@ fn one_file_gives_the_folders_picture_in_every_number_type() {
             if stored == Stored::F16 {
                 assert!(reference == picture(&running, "pickle"), "{name}: pickle");
                 assert!(reference == picture(&running, "old"), "{name}: old pickle");
+                let large = picture(&running, "large");
+                assert!(reference == large, "{name}: an archive of 64 bits");
             }
         }
     }
@@ -235,4 +250,55 @@ fn gguf_gives_the_picture_of_its_unpacked_numbers() {
             "{kind:?}"
         );
     }
+}
+
+/// Values that city96's tool lays side by side where a tensor's own rows are no whole blocks.
+const ROW: usize = 256;
+
+#[test]
+fn gguf_takes_back_the_shape_that_a_network_was_stored_in() {
+    const UNET: &str = "model.diffusion_model.";
+    // A convolution's window is no whole block: all of its values are, in rows of another length.
+    let packs = |shape: &[usize]| {
+        let count: usize = shape.iter().product();
+        shape.len() == 4 && count.is_multiple_of(ROW)
+    };
+    let kind = GgmlDType::Q8_0;
+    let pack = |values: &[f32]| quantised(&[values.len() / ROW, ROW], values, kind);
+    let layout = Layout::read("first");
+    let folder = TempDir::new().unwrap();
+    let round = |name: &str, shape: &[usize], values: &[f32]| {
+        if !name.starts_with("unet/") || !packs(shape) {
+            return values.to_vec();
+        }
+        let back = pack(values).dequantize(&Device::Cpu).unwrap();
+        back.flatten_all().unwrap().to_vec1().unwrap()
+    };
+    layout.write_folder(&folder.path().join("folder"), &round);
+    let mut originals = Vec::new();
+    let mut tensors: Vec<(Written, u32, Vec<u8>)> = Vec::new();
+    for tensor in layout.single() {
+        let Some(name) = tensor.name.strip_prefix(UNET) else {
+            continue;
+        };
+        let mut tensor = Written {
+            name: name.to_owned(),
+            ..tensor
+        };
+        if packs(&tensor.shape) {
+            let bytes = pack(&tensor.values).data().unwrap().into_owned();
+            let stored = vec![tensor.values.len() / ROW, ROW];
+            let original = std::mem::replace(&mut tensor.shape, stored);
+            originals.push((tensor.name.clone(), original));
+            tensors.push((tensor, 8, bytes));
+        } else {
+            let bytes = Stored::F16.encode(&tensor.values);
+            tensors.push((tensor, 1, bytes));
+        }
+    }
+    assert!(originals.len() > 5, "{originals:?}");
+    let file = gguf_with(&tensors, &originals);
+    std::fs::write(folder.path().join("network.gguf"), file).unwrap();
+    let running = start(&folder);
+    assert!(picture(&running, "folder") == picture(&running, "network"));
 }

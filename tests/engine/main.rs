@@ -15,6 +15,7 @@ mod determinism;
 mod dialects;
 mod jobs;
 mod layouts;
+mod lending;
 mod network_options;
 mod paste_back;
 mod prompts;

@@ -15,6 +15,7 @@ fn with_refiner(model: &str, refiner: &str, switch_at: f64) -> Recipe {
                 ..ModelRef::default()
             },
             switch_at,
+            parts_from: None,
         }),
         steps: 4,
         sampler: "euler".to_owned(),

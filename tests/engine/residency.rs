@@ -30,6 +30,7 @@ fn refined(sampler: &str) -> Recipe {
                 ..ModelRef::default()
             },
             switch_at: 0.5,
+            parts_from: None,
         }),
         steps: 4,
         sampler: sampler.to_owned(),
@@ -91,6 +92,7 @@ fn add_ons_come_back_with_the_weights() {
                 ..ModelRef::default()
             },
             switch_at: 0.5,
+            parts_from: None,
         }),
         steps: 4,
         ..recipe("sd1")

@@ -179,11 +179,7 @@ fn wrong_shapes_ranks_and_numbers() {
             ],
             "shape",
         ),
-        (
-            "nothing known",
-            &[("oft_blocks", &[2, 2, 2], 1.0)],
-            "no LoRA",
-        ),
+        ("nothing known", &[("oft_diag", &[2, 2, 2], 1.0)], "no LoRA"),
         (
             "a network of its own",
             &[("weight", &[16, 16], 1.0)],
@@ -197,6 +193,48 @@ fn wrong_shapes_ranks_and_numbers() {
     // A sound file at a strength that no number holds.
     write(&path, &[(down, &[2, 16], 1e15), (up, &[16, 2], 1e15)]);
     expect_refused("strength", model.as_mut(), &path, 1e30, "finite");
+}
+
+#[test]
+fn wrong_rotations_and_factors_of_general_ones() {
+    let folder = TempDir::new().unwrap();
+    let path = folder.path().join("wrong.safetensors");
+    let mut model = load();
+    let cases: [(&str, &[Tensor<'_>], &str); 5] = [
+        (
+            "rotations of other outputs",
+            &[("oft_blocks", &[2, 2, 2], 1.0)],
+            "outputs",
+        ),
+        (
+            "rotations of no square",
+            &[("oft_blocks", &[4, 4, 2], 1.0)],
+            "square",
+        ),
+        (
+            "stages without end",
+            &[("oft_blocks", &[9, 4, 4, 4], 1.0)],
+            "stages",
+        ),
+        (
+            "factors of rotations",
+            &[("oft_blocks", &[4, 4, 4], 1.0), ("rescale", &[7, 1], 1.0)],
+            "factors",
+        ),
+        (
+            "half of a general one",
+            &[
+                ("a1.weight", &[16, 2], 1.0),
+                ("a2.weight", &[2, 16], 1.0),
+                ("b1.weight", &[16, 2], 1.0),
+            ],
+            "missing",
+        ),
+    ];
+    for (what, tensors, word) in cases {
+        write(&path, tensors);
+        expect_refused(what, model.as_mut(), &path, 1.0, word);
+    }
 }
 
 #[test]

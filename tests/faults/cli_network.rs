@@ -5,6 +5,8 @@ use std::path::Path;
 use pentimento_engine::recipe::{
     EasyCacheOptions, GuidanceInterval, ModelRef, Reuse, VaeChoice, read_record_file,
 };
+use serde_json::Map;
+use support::layouts::{Layout, Stored, Written, safetensors};
 
 use crate::machine::{Machine, quick};
 
@@ -213,4 +215,68 @@ fn another_model_than_the_recipes_takes_nothing_that_was_settled_for_that_one() 
     let predicted = warnings.iter().any(|note| note.contains("predicted"));
     assert!(!predicted, "{warnings:?}");
     assert_eq!(found.record.recipe.network.vae, VaeChoice::Model);
+}
+
+#[test]
+fn a_network_alone_says_who_lends_and_takes_another_by_its_path() {
+    let machine = Machine::new();
+    let layout = Layout::read("first");
+    let models = machine.path("models");
+    for name in ["a lender", "b lender"] {
+        layout.write_folder(&models.join(name), &|_, _, values| values.to_vec());
+    }
+    let unet = layout.single().into_iter().filter_map(|tensor| {
+        let name = tensor
+            .name
+            .strip_prefix("model.diffusion_model.")?
+            .to_owned();
+        Some(Written { name, ..tensor })
+    });
+    let unet: Vec<Written> = unet.collect();
+    let bytes = safetensors(&unet, Stored::F32, &Map::new());
+    std::fs::write(models.join("bare.safetensors"), bytes).expect("written");
+    let folder = models.to_string_lossy().into_owned();
+    let listed = machine.run(&["models", "--models", folder.as_str()]).out;
+    let line = "bare: a network alone: takes the text encoder and the autoencoder from a lender \
+                (--parts-from: a lender, b lender)";
+    assert!(listed.contains(line), "{listed}");
+
+    let bare = models.join("bare.safetensors");
+    let [bare, lender] = [bare, models.join("b lender")].map(|path| path.display().to_string());
+    let out = machine.text("out.png");
+    let small = ["--size", "32x24"];
+    let options = [
+        "--models",
+        &folder,
+        "--model",
+        "bare",
+        "--out",
+        out.as_str(),
+    ];
+    let ran = machine.run(&quick(&[&options[..], &small].concat()));
+    assert_eq!(ran.code, 0, "{ran:?}");
+    let said = "the text encoder and the autoencoder are taken from “a lender”";
+    assert!(ran.err.contains(said), "{}", ran.err);
+    // Both by their paths, without any folder.
+    let options = ["--model", bare.as_str(), "--parts-from", lender.as_str()];
+    machine.makes(&quick(
+        &[&options[..], &small, &["--out", out.as_str()]].concat(),
+    ));
+    let printed = machine.run(&["recipe", out.as_str()]).out;
+    assert!(
+        printed.contains("text encoder and VAE from b lender "),
+        "{printed}"
+    );
+    let options = ["--model", bare.as_str(), "--parts-from", "gone"];
+    let folders = ["--models", folder.as_str()];
+    machine.refuses(
+        1,
+        &quick(&[&options[..], &folders[..]].concat()),
+        &["--parts-from: “gone” cannot lend the text encoder and the autoencoder; choose one of a lender, b lender"],
+    );
+    machine.refuses(
+        1,
+        &quick(&["--model", bare.as_str()]),
+        &["a UNet of Stable Diffusion 1.x without the text encoder and the autoencoder"],
+    );
 }

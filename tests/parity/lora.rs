@@ -1,4 +1,4 @@
-//! Add-ons against the lycoris package, peft and diffusers (`fixtures/lora/make.py`): merged weights
+//! Add-ons against the lycoris package, peft and diffusers (`fixtures/lora/make.py`, `make_orthogonal.py`): merged weights
 //! within 1e-5 of their scale (f32 sums of a few products in another order), what the networks give
 //! with them within 1e-4; and taken off again, the model's own bits.
 
@@ -27,9 +27,9 @@ const NETWORKS: f64 = 1e-4;
 
 type Cases = BTreeMap<String, Vec<(String, f64, f64)>>;
 
-fn cases() -> Cases {
-    let text = std::fs::read_to_string(places::fixture("lora/cases.json")).unwrap();
-    serde_json::from_str(&text).unwrap()
+fn cases(file: &str) -> Cases {
+    let path = places::fixture(&format!("lora/{file}"));
+    serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
 }
 
 fn add_on(file: &str) -> PathBuf {
@@ -60,11 +60,24 @@ fn load(compute: &Compute) -> Box<dyn Model> {
 
 #[test]
 fn merged_weights_are_the_references() {
-    let recorded = Fixture::open("lora/merged.safetensors");
+    let checked = compare("cases.json", "merged.safetensors");
+    assert!(checked > 60, "{checked} tensors were compared");
+}
+
+/// Turning outputs and changes that depend on the weight itself; the rotations of both sides are solved
+/// for in their own ways.
+#[test]
+fn orthogonal_and_general_ones_are_the_references() {
+    let checked = compare("orthogonal_cases.json", "orthogonal_merged.safetensors");
+    assert_eq!(checked, 15);
+}
+
+fn compare(cases_file: &str, merged_file: &str) -> usize {
+    let recorded = Fixture::open(&format!("lora/{merged_file}"));
     let model = load(&paths()[0]);
     let cancel = CancelToken::default();
     let mut checked = 0;
-    for (case, files) in cases() {
+    for (case, files) in cases(cases_file) {
         let set = set(&files);
         for name in recorded.names() {
             let Some((which, place)) = name.split_once('/') else {
@@ -82,7 +95,7 @@ fn merged_weights_are_the_references() {
             checked += 1;
         }
     }
-    assert!(checked > 60, "{checked} tensors were compared");
+    checked
 }
 
 fn act(recorded: &Recorded) -> Act {
@@ -116,7 +129,7 @@ fn outputs(model: &dyn Model, x: &Recorded) -> [Vec<f32>; 2] {
 #[test]
 fn networks_with_add_ons_are_the_references_and_without_them_their_own() {
     let recorded = Fixture::open("lora/merged.safetensors");
-    let cases = cases();
+    let cases = cases("cases.json");
     let cancel = CancelToken::default();
     for compute in paths() {
         let mut model = load(&compute);

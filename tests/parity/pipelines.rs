@@ -103,6 +103,7 @@ fn request_of(case: &Case) -> Request {
                 ..ModelRef::default()
             },
             switch_at: case.switch_at.unwrap(),
+            parts_from: None,
         }),
         start,
         ..recipe(&model)

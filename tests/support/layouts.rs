@@ -279,6 +279,15 @@ pub fn safetensors(tensors: &[Written], stored: Stored, metadata: &Map<String, V
 
 /// A GGUF file (version 3): each tensor with its type's number and its bytes.
 pub fn gguf(tensors: &[(Written, u32, Vec<u8>)]) -> Vec<u8> {
+    gguf_with(tensors, &[])
+}
+
+/// As [`gguf`]; of tensors that were stored in another shape, the one that they have, as city96's
+/// files say it.
+pub fn gguf_with(
+    tensors: &[(Written, u32, Vec<u8>)],
+    originals: &[(String, Vec<usize>)],
+) -> Vec<u8> {
     let text = |text: &str| {
         [
             (text.len() as u64).to_le_bytes().to_vec(),
@@ -288,10 +297,17 @@ pub fn gguf(tensors: &[(Written, u32, Vec<u8>)]) -> Vec<u8> {
     };
     let mut head = b"GGUF\x03\0\0\0".to_vec();
     head.extend((tensors.len() as u64).to_le_bytes());
-    head.extend(1_u64.to_le_bytes());
+    head.extend((1 + originals.len() as u64).to_le_bytes());
     head.extend(text("general.architecture"));
     head.extend(8_u32.to_le_bytes());
     head.extend(text("sd1"));
+    for (name, shape) in originals {
+        head.extend(text(&format!("comfy.gguf.orig_shape.{name}")));
+        // A list of 32-bit whole numbers.
+        head.extend([9_u32.to_le_bytes(), 5_u32.to_le_bytes()].concat());
+        head.extend((shape.len() as u64).to_le_bytes());
+        head.extend(shape.iter().flat_map(|side| (*side as i32).to_le_bytes()));
+    }
     let mut data: Vec<u8> = Vec::new();
     for (tensor, kind, bytes) in tensors {
         head.extend(text(&tensor.name));

@@ -124,6 +124,35 @@ pub fn zip(entries: &[(&str, &[u8])]) -> Vec<u8> {
     file
 }
 
+/// As [`zip`], with every size and place in 64 bits, as archives beyond 4 GiB have them: the narrow
+/// fields are full, extra fields and a second end record say what is meant.
+pub fn zip64(entries: &[(&str, &[u8])]) -> Vec<u8> {
+    let wide = |number: usize| (number as u64).to_le_bytes();
+    let (full, field) = ([0xff_u8; 8], 24_u16.to_le_bytes());
+    let (mut file, mut directory) = (Vec::new(), Vec::new());
+    for (name, data) in entries {
+        let local = file.len();
+        let names = (name.len() as u16).to_le_bytes();
+        let sizes = [wide(data.len()), wide(data.len())].concat();
+        // Signature, version, flags, method, time, check sum.
+        file.extend(b"PK\x03\x04\x2d\0\0\0\0\0\0\0\0\0\0\0\0\0");
+        file.extend([&full[..], &names, &20_u16.to_le_bytes(), name.as_bytes()].concat());
+        file.extend([&[1, 0, 16, 0], &sizes[..], data].concat());
+        directory.extend(b"PK\x01\x02\x2d\0\x2d\0\0\0\0\0\0\0\0\0\0\0\0\0");
+        directory.extend([&full[..], &names, &28_u16.to_le_bytes(), &[0; 10]].concat());
+        directory.extend([&full[..4], name.as_bytes(), &[1, 0], &field].concat());
+        directory.extend([&sizes[..], &wide(local)].concat());
+    }
+    let start = file.len();
+    file.extend(&directory);
+    let (end, count) = (file.len(), wide(entries.len()));
+    file.extend([&b"PK\x06\x06"[..], &wide(44), &[0x2d, 0, 0x2d, 0], &[0; 8]].concat());
+    file.extend([count, count, wide(directory.len()), wide(start)].concat());
+    file.extend([&b"PK\x06\x07\0\0\0\0"[..], &wide(end), &[1, 0, 0, 0]].concat());
+    file.extend([&b"PK\x05\x06\0\0\0\0"[..], &full[..4], &full, &[0, 0]].concat());
+    file
+}
+
 /// The dictionary of these tensors, their storages called 0, 1, 2…
 fn state(pickle: Pickle, tensors: &[Written], class: &str) -> Pickle {
     let dict = pickle.raw(b"}(");
@@ -150,6 +179,19 @@ fn class(stored: Stored) -> &'static str {
 
 /// A checkpoint as training programs write it: weights under `state_dict`, numbers beside them.
 pub fn checkpoint(tensors: &[Written], stored: Stored) -> Vec<u8> {
+    archive(tensors, stored, zip)
+}
+
+/// As [`checkpoint`], in an archive of [`zip64`].
+pub fn large_checkpoint(tensors: &[Written], stored: Stored) -> Vec<u8> {
+    archive(tensors, stored, zip64)
+}
+
+fn archive(
+    tensors: &[Written],
+    stored: Stored,
+    zip: impl Fn(&[(&str, &[u8])]) -> Vec<u8>,
+) -> Vec<u8> {
     let pickle = Pickle::default()
         .raw(b"}(")
         .text("epoch")

@@ -7,6 +7,7 @@
 )]
 
 mod add_ons;
+mod beside;
 mod canvas;
 mod gallery;
 mod generate;

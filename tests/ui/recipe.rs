@@ -215,6 +215,7 @@ fn a_recipes_refiner_that_is_missing_or_another_is_told() {
                 short_hash: None,
             },
             switch_at: 0.8,
+            parts_from: None,
         });
         DraftEdit::Recall(Box::new(wanted))
     };

@@ -47,6 +47,7 @@ fn a_refiner_is_chosen_and_goes_with_the_job() {
             short_hash: None,
         },
         switch_at: Refiner::USUAL_SWITCH,
+        parts_from: None,
     };
     assert_eq!(recipe.refiner, Some(expected));
 
@@ -96,6 +97,7 @@ fn a_refiner_of_another_family_is_not_on_offer_and_goes_with_the_model() {
             ..ModelRef::default()
         },
         switch_at: 0.5,
+        parts_from: None,
     };
     let state = studio.window.state_mut();
     state.send(DraftEdit::Refiner(Some(refiner.clone())));

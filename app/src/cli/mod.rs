@@ -212,6 +212,7 @@ fn worded(error: &EngineError) -> String {
         "knobs.sigmas" => "--sigmas",
         "network.clip_skip" => "--clip-skip",
         "network.vae" => "--vae",
+        "network.parts_from" => "--parts-from",
         "network.decoder" => "--decoder",
         "network.tiles" => "--decode-tiles",
         "network.guidance_interval.from" => "--guide-from",

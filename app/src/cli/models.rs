@@ -131,6 +131,14 @@ fn details(model: &ModelInfo) -> Vec<String> {
     let texts = [&model.description, &model.storage.notes];
     lines.extend(texts.into_iter().filter(|text| !text.is_empty()).cloned());
     lines.extend(model.storage.inferred.iter().cloned());
+    if let Some(borrowed) = &model.storage.borrowed {
+        lines.push(format!(
+            "a network alone: takes {} from {} (--parts-from: {})",
+            borrowed.parts,
+            borrowed.usual(),
+            borrowed.lenders.join(", ")
+        ));
+    }
     lines
 }
 

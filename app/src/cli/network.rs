@@ -25,6 +25,11 @@ pub(super) const NETWORK: &[Opt] = &[
         "Autoencoder: a VAE among the models or a file; automatic (NAME.vae.* beside the model, the default) or model.",
     ),
     value(
+        "parts-from",
+        "ID|FILE",
+        "For a file with a network alone: the model whose text encoders and VAE it takes; without it, the first that fits.",
+    ),
+    value(
         "decoder",
         "ID",
         "What makes the finished picture: full, or tiny (TAESD among the models: quick, less exact).",
@@ -81,6 +86,7 @@ pub(super) const NETWORK: &[Opt] = &[
 pub(super) struct Network {
     clip_skip: Option<u32>,
     vae: Option<VaeChoice>,
+    parts_from: Option<ModelRef>,
     decoder: Option<FinalDecoder>,
     tiles: Option<DecodeTiles>,
     guide_from: Option<f64>,
@@ -99,6 +105,7 @@ impl Network {
         Ok(Self {
             clip_skip: args.number("clip-skip", WHOLE)?,
             vae: args.text("vae")?.map(vae),
+            parts_from: args.text("parts-from")?.map(file),
             decoder: args
                 .choice("decoder", &[("full", false), ("tiny", true)])?
                 .map(|tiny| match tiny {
@@ -128,6 +135,17 @@ impl Network {
         }
     }
 
+    /// The lender's file or folder, where it was named by its path.
+    pub(super) fn lender_path(&self) -> Option<PathBuf> {
+        let path = PathBuf::from(&self.parts_from.as_ref()?.id);
+        path.exists().then_some(path)
+    }
+
+    /// Whether a lender was chosen.
+    pub(super) fn chooses_lender(&self) -> bool {
+        self.parts_from.is_some()
+    }
+
     /// Whether a VAE was chosen.
     pub(super) fn chooses_vae(&self) -> bool {
         self.vae.is_some()
@@ -152,10 +170,14 @@ impl Network {
             vae,
             decoder,
             tiles,
+            parts_from,
             ..
         } = &mut recipe.network;
         if let Some(choice) = &self.vae {
             vae.clone_from(choice);
+        }
+        if self.parts_from.is_some() {
+            parts_from.clone_from(&self.parts_from);
         }
         if let Some(choice) = &self.decoder {
             decoder.clone_from(choice);
@@ -216,15 +238,18 @@ fn vae(text: &str) -> VaeChoice {
     match text {
         "automatic" => VaeChoice::Automatic,
         "model" => VaeChoice::Model,
-        other => {
-            let absolute = Some(Path::new(other)).filter(|path| path.is_file());
-            let absolute = absolute.and_then(|path| std::path::absolute(path).ok());
-            let id = absolute.map(|path| path.to_string_lossy().into_owned());
-            VaeChoice::File(ModelRef {
-                id: id.unwrap_or_else(|| other.to_owned()),
-                ..ModelRef::default()
-            })
-        }
+        other => VaeChoice::File(file(other)),
+    }
+}
+
+/// A file or folder by its path is meant wherever the program runs.
+fn file(text: &str) -> ModelRef {
+    let absolute = Some(Path::new(text)).filter(|path| path.exists());
+    let absolute = absolute.and_then(|path| std::path::absolute(path).ok());
+    let id = absolute.map(|path| path.to_string_lossy().into_owned());
+    ModelRef {
+        id: id.unwrap_or_else(|| text.to_owned()),
+        ..ModelRef::default()
     }
 }
 
@@ -261,6 +286,9 @@ pub(super) fn text(options: &NetworkOptions) -> Option<String> {
     }
     if options.clip_skip > 1 {
         parts.push(format!("CLIP skip {}", options.clip_skip));
+    }
+    if let Some(lender) = &options.parts_from {
+        parts.push(format!("text encoder and VAE from {}", named(lender)));
     }
     match &options.vae {
         VaeChoice::Model => {}

@@ -85,7 +85,10 @@ fn print(out: &mut dyn Write, record: &Record) -> io::Result<()> {
         line("networks", text)?;
     }
     if let Some(refiner) = &recipe.refiner {
-        let text = format!("{} from {}", refiner.model.id, refiner.switch_at);
+        let lender = refiner.parts_from.as_ref();
+        let lent = lender.map(|model| format!(", text encoder and VAE from {}", model.id));
+        let at = refiner.switch_at;
+        let text = format!("{} from {at}{}", refiner.model.id, lent.unwrap_or_default());
         line("refiner", text)?;
     }
     line("noise", word(&recipe.noise_source))?;

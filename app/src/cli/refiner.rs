@@ -84,6 +84,7 @@ impl RefinerOptions {
                 .switch_at
                 .or(old_switch)
                 .unwrap_or(Refiner::USUAL_SWITCH),
+            parts_from: None,
         });
         Ok(())
     }

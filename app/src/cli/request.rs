@@ -131,6 +131,7 @@ impl Draft {
         named
             .map(PathBuf::from)
             .filter(|path| path.exists())
+            .chain(self.overrides.network.lender_path())
             .collect()
     }
 
@@ -165,7 +166,10 @@ impl Draft {
 
     /// Whether the catalogue already holds the models and add-ons that are named.
     pub(super) fn knows_its_models(&self, catalog: &Catalog) -> bool {
-        if self.overrides.add_ons.are_given() {
+        let of_recipe = self.recipe.as_ref().map(|r| &r.record.recipe.network);
+        let lends = of_recipe.is_some_and(|network| network.parts_from.is_some());
+        let lends = lends || self.overrides.network.chooses_lender();
+        if lends || self.overrides.add_ons.are_given() {
             return false; // names are looked up in the whole of it
         }
         let refines = self

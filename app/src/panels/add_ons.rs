@@ -1,6 +1,8 @@
 //! LoRA and their kin: those that every picture of the draft takes along, each with its weight, and a
 //! list of all that the model folders hold.
 
+use std::cell::RefCell;
+
 use egui::{Button, Id, Label, Popup, PopupCloseBehavior, Response, RichText, ScrollArea, Ui};
 use egui_material_icons::icons;
 use pentimento_engine::catalog::AddOnInfo;
@@ -11,6 +13,7 @@ use super::PanelCx;
 use crate::studio::Studio;
 use crate::studio::draft::DraftEdit;
 use crate::text::{t, t_args};
+use crate::textures::Textures;
 use crate::theme::{self, size};
 use crate::widgets;
 
@@ -18,6 +21,29 @@ use crate::widgets;
 const LIST_WIDTH: f32 = 320.0;
 /// Words shown of one add-on.
 const MOST_WORDS: usize = 8;
+
+/// Sides of pictures: beside a name, in the list, and where a hover tells more.
+const SMALL_PICTURE: f32 = 28.0;
+const PICTURE: f32 = 44.0;
+const LARGE_PICTURE: f32 = 200.0;
+
+/// Pictures that lie beside add-ons.
+struct Previews<'a>(RefCell<&'a mut Textures>);
+
+impl Previews<'_> {
+    /// The picture, or an empty square.
+    fn ui(&self, ui: &mut Ui, info: &AddOnInfo, side: f32) -> Response {
+        let texture = || {
+            let path = info.notes.preview.as_deref()?;
+            self.0.borrow_mut().thumbnail(path)
+        };
+        let name = t_args("add-on-picture", [("name", info.name.clone().into())]);
+        if side == LARGE_PICTURE {
+            return widgets::whole_picture_ui(ui, texture, &name, side);
+        }
+        widgets::picture_ui(ui, texture, &name, side)
+    }
+}
 
 /// What the artist did.
 enum Deed {
@@ -29,6 +55,7 @@ enum Deed {
 /// Draws the section.
 pub(super) fn add_ons_ui(ui: &mut Ui, cx: &mut PanelCx<'_>) {
     let studio = cx.studio;
+    let previews = Previews(RefCell::new(&mut *cx.textures));
     let (mut picked, mut deed) = (None, None);
     widgets::section_ui(
         ui,
@@ -36,13 +63,13 @@ pub(super) fn add_ons_ui(ui: &mut Ui, cx: &mut PanelCx<'_>) {
         |ui| {
             let label = t("add-ons-add");
             let button = widgets::icon_button_ui(ui, icons::ICON_ADD.outlined(), label, true);
-            picked = list_ui(ui, &button, studio);
+            picked = list_ui(ui, &button, studio, &previews);
         },
         |ui| {
             let used = &studio.draft.add_ons.used;
             for index in 0..used.len() {
                 ui.push_id(index, |ui| {
-                    if let Some(done) = used_ui(ui, studio, index) {
+                    if let Some(done) = used_ui(ui, studio, index, &previews) {
                         deed = Some(done);
                     }
                 });
@@ -81,7 +108,7 @@ fn chosen_use(info: &AddOnInfo) -> AddOnUse {
 }
 
 /// One that is used: its name, the button that takes it away, its weight, the words that call it up.
-fn used_ui(ui: &mut Ui, studio: &Studio, index: usize) -> Option<Deed> {
+fn used_ui(ui: &mut Ui, studio: &Studio, index: usize, previews: &Previews<'_>) -> Option<Deed> {
     let mut used = studio.draft.add_ons.used.clone();
     let one = used.get_mut(index)?;
     let info = find(studio, &one.name);
@@ -95,9 +122,12 @@ fn used_ui(ui: &mut Ui, studio: &Studio, index: usize) -> Option<Deed> {
             removed =
                 widgets::icon_button_ui(ui, icons::ICON_CLOSE.outlined(), &label, true).clicked();
             ui.with_layout(egui::Layout::left_to_right(egui::Align::Center), |ui| {
+                if let Some(info) = info.filter(|info| info.notes.preview.is_some()) {
+                    previews.ui(ui, info, SMALL_PICTURE);
+                }
                 let name = ui.add(Label::new(theme::strong(&one.name)).truncate());
                 if let Some(info) = info {
-                    name.on_hover_ui(|ui| about_ui(ui, info));
+                    name.on_hover_ui(|ui| about_ui(ui, info, previews));
                 }
             });
         });
@@ -150,8 +180,11 @@ fn words_ui(ui: &mut Ui, info: &AddOnInfo) -> Option<String> {
 }
 
 /// Everything that is known about one.
-fn about_ui(ui: &mut Ui, info: &AddOnInfo) {
+fn about_ui(ui: &mut Ui, info: &AddOnInfo, previews: &Previews<'_>) {
     ui.set_max_width(LIST_WIDTH);
+    if info.notes.preview.is_some() {
+        previews.ui(ui, info, LARGE_PICTURE);
+    }
     ui.label(theme::strong(&info.name));
     ui.label(theme::muted(ui, facts(info)));
     let notes = &info.notes;
@@ -195,7 +228,12 @@ fn missing_ui(ui: &mut Ui, name: &str) {
 }
 
 /// The list that the button opens; what was chosen.
-fn list_ui(ui: &Ui, button: &Response, studio: &Studio) -> Option<AddOnUse> {
+fn list_ui(
+    ui: &Ui,
+    button: &Response,
+    studio: &Studio,
+    previews: &Previews<'_>,
+) -> Option<AddOnUse> {
     Popup::from_toggle_button_response(button)
         .close_behavior(PopupCloseBehavior::CloseOnClickOutside)
         .width(LIST_WIDTH)
@@ -211,13 +249,18 @@ fn list_ui(ui: &Ui, button: &Response, studio: &Studio) -> Option<AddOnUse> {
                 egui::WidgetInfo::labeled(egui::Role::TextInput, true, t("add-ons-search"))
             });
             ui.data_mut(|data| data.insert_temp(id, wanted.clone()));
-            entries_ui(ui, studio, &wanted.to_lowercase())
+            entries_ui(ui, studio, &wanted.to_lowercase(), previews)
         })
         .and_then(|shown| shown.inner)
         .inspect(|_| Popup::close_all(ui.ctx()))
 }
 
-fn entries_ui(ui: &mut Ui, studio: &Studio, wanted: &str) -> Option<AddOnUse> {
+fn entries_ui(
+    ui: &mut Ui,
+    studio: &Studio,
+    wanted: &str,
+    previews: &Previews<'_>,
+) -> Option<AddOnUse> {
     let loras = studio.catalog.add_ons.iter();
     let loras = loras.filter(|info| info.kind == AddOnKind::Lora);
     let fits = |info: &&AddOnInfo| {
@@ -226,6 +269,7 @@ fn entries_ui(ui: &mut Ui, studio: &Studio, wanted: &str) -> Option<AddOnUse> {
         texts.any(|text| text.to_lowercase().contains(wanted))
     };
     let fitting: Vec<&AddOnInfo> = loras.clone().filter(fits).collect();
+    let pictured = loras.clone().any(|info| info.notes.preview.is_some());
     if fitting.is_empty() {
         let none = loras.count() == 0;
         widgets::note_ui(
@@ -241,18 +285,25 @@ fn entries_ui(ui: &mut Ui, studio: &Studio, wanted: &str) -> Option<AddOnUse> {
     let mut chosen = None;
     let room = (ui.ctx().content_rect().height() * 0.5).max(160.0);
     ScrollArea::vertical().max_height(room).show(ui, |ui| {
-        ui.spacing_mut().item_spacing.y = 2.0;
+        ui.spacing_mut().item_spacing.y = if pictured { 4.0 } else { 2.0 };
         for info in fitting {
-            let entry = Button::new(info.name.as_str())
-                .right_text(theme::muted(ui, info.base.as_str()))
-                .frame_when_inactive(false)
-                .truncate()
-                .min_size(egui::vec2(ui.available_width(), size::CONTROL));
-            let entry = ui.add(entry).on_hover_ui(|ui| about_ui(ui, info));
-            widgets::name(&entry, true, &info.name);
-            if entry.clicked() {
-                chosen = Some(chosen_use(info));
-            }
+            ui.horizontal(|ui| {
+                if pictured {
+                    previews.ui(ui, info, PICTURE);
+                }
+                let height = if pictured { PICTURE } else { size::CONTROL };
+                let entry = Button::new(info.name.as_str())
+                    .right_text(theme::muted(ui, info.base.as_str()))
+                    .frame_when_inactive(false)
+                    .truncate()
+                    .min_size(egui::vec2(ui.available_width(), height));
+                let entry = ui.add(entry);
+                let entry = entry.on_hover_ui(|ui| about_ui(ui, info, previews));
+                widgets::name(&entry, true, &info.name);
+                if entry.clicked() {
+                    chosen = Some(chosen_use(info));
+                }
+            });
         }
     });
     chosen

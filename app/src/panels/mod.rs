@@ -13,6 +13,7 @@ mod menu_bar;
 mod model;
 mod network;
 mod notices;
+mod parts;
 mod prompt;
 mod refiner;
 mod sampling;

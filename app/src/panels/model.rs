@@ -1,8 +1,12 @@
 //! The model: which one, what it is, where others lie, and why some cannot be used.
 
+use std::cell::RefCell;
+
 use egui::{Label, RichText, Ui};
+use pentimento_engine::catalog::ModelInfo;
 
 use super::PanelCx;
+use super::parts::parts_ui;
 use super::vae::vae_ui;
 use crate::action::Action;
 use crate::command::Command;
@@ -10,7 +14,15 @@ use crate::studio::draft::DraftEdit;
 use crate::studio::notices::Wording;
 use crate::text::{t, t_args};
 use crate::theme;
-use crate::widgets::{self, ChoiceItem};
+use crate::widgets::{
+    self, ChoiceItem, Pictures, picture_ui, pictured_choice_ui, whole_picture_ui,
+};
+
+/// Side of the model's picture, and of the one that a hover shows.
+const PICTURE: f32 = 64.0;
+const LARGE_PICTURE: f32 = 256.0;
+/// Characters of notes that are shown at once; longer ones open.
+const SHORT_NOTES: usize = 240;
 
 /// Draws the model's section.
 pub(super) fn model_ui(ui: &mut Ui, cx: &mut PanelCx<'_>) {
@@ -36,14 +48,28 @@ pub(super) fn model_ui(ui: &mut Ui, cx: &mut PanelCx<'_>) {
                 .map(|model| ChoiceItem {
                     id: &model.id,
                     label: &model.name,
-                    hint: &model.description,
+                    hint: match model.description.as_str() {
+                        "" => &model.storage.variant,
+                        description => description,
+                    },
                 })
                 .collect();
+            let previews = &studio.catalog.models;
+            let preview = |id: &str| {
+                let model = previews.iter().find(|model| model.id == id)?;
+                model.storage.preview.as_deref()
+            };
+            let textures = &mut *cx.textures;
+            let mut picture = |id: &str| textures.thumbnail(preview(id)?);
+            let pictured = items.iter().any(|item| preview(item.id).is_some());
+            let pictures: Option<Pictures<'_>> = pictured.then_some(&mut picture);
             let mut chosen = studio.draft.model.clone();
-            if widgets::choice_ui(ui, t("model"), &mut chosen, &items).changed() {
+            let field = pictured_choice_ui(ui, t("model"), &mut chosen, &items, pictures);
+            if field.changed() {
                 cx.commands.send(DraftEdit::Model(chosen));
             }
             about_ui(ui, cx);
+            parts_ui(ui, cx);
             vae_ui(ui, cx);
             problems_ui(ui, cx);
         },
@@ -53,7 +79,7 @@ pub(super) fn model_ui(ui: &mut Ui, cx: &mut PanelCx<'_>) {
     }
 }
 
-fn about_ui(ui: &mut Ui, cx: &PanelCx<'_>) {
+fn about_ui(ui: &mut Ui, cx: &mut PanelCx<'_>) {
     let studio = cx.studio;
     let Some(model) = studio.model() else {
         let text = if studio.catalog.models.is_empty() {
@@ -70,6 +96,24 @@ fn about_ui(ui: &mut Ui, cx: &PanelCx<'_>) {
         ui.add(Label::new(RichText::new(text).color(warning)).wrap());
         return;
     };
+    let Some(preview) = &model.storage.preview else {
+        facts_ui(ui, model);
+        return notes_ui(ui, model);
+    };
+    let textures = RefCell::new(&mut *cx.textures);
+    let texture = || textures.borrow_mut().thumbnail(preview);
+    ui.horizontal_top(|ui| {
+        let name = t_args("model-picture", [("model", model.name.clone().into())]);
+        picture_ui(ui, texture, &name, PICTURE).on_hover_ui(|ui| {
+            whole_picture_ui(ui, texture, &name, LARGE_PICTURE);
+        });
+        ui.vertical(|ui| facts_ui(ui, model));
+    });
+    notes_ui(ui, model);
+}
+
+/// What it is.
+fn facts_ui(ui: &mut Ui, model: &ModelInfo) {
     if !model.description.is_empty() {
         widgets::note_ui(ui, model.description.as_str());
     }
@@ -98,10 +142,23 @@ fn about_ui(ui: &mut Ui, cx: &PanelCx<'_>) {
     }
     // Kept together with what stands before it, the dot never begins a line.
     widgets::note_ui(ui, facts.join("\u{a0}\u{a0}·  "));
-    for line in storage.inferred.iter().chain([&storage.notes]) {
-        if !line.is_empty() {
-            widgets::note_ui(ui, line.as_str());
-        }
+}
+
+/// What was inferred about it, and what was written about it.
+fn notes_ui(ui: &mut Ui, model: &ModelInfo) {
+    let storage = &model.storage;
+    for line in &storage.inferred {
+        widgets::note_ui(ui, line.as_str());
+    }
+    let notes = storage.notes.as_str();
+    if notes.chars().count() > SHORT_NOTES {
+        egui::CollapsingHeader::new(RichText::new(t("model-notes")).size(theme::type_size::SMALL))
+            .id_salt("model notes")
+            .show(ui, |ui| {
+                ui.add(Label::new(theme::muted(ui, notes)).wrap().selectable(true));
+            });
+    } else if !notes.is_empty() {
+        widgets::note_ui(ui, notes);
     }
 }
 

@@ -46,6 +46,7 @@ pub(super) fn refiner_ui(ui: &mut Ui, cx: &mut PanelCx<'_>) {
                 ..ModelRef::default()
             },
             switch_at,
+            parts_from: None,
         });
     }
     if let Some(refiner) = &mut refiner {

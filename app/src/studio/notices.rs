@@ -254,6 +254,7 @@ fn field_name(field: &str) -> String {
         "knobs.sigmas" => "sigmas",
         "network.clip_skip" => "clip-skip",
         "network.vae" => "vae",
+        "network.parts_from" => "parts",
         "network.decoder" => "decoder",
         "network.tiles" => "decode-tiles",
         "network.guidance_interval.from" => "guide-from",

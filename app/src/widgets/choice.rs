@@ -1,9 +1,14 @@
-//! A field that opens a list: each entry has a name and may have a sentence below it.
+//! A field that opens a list: each entry has a name and may have a picture beside and a sentence below
+//! it.
 
-use egui::{Align, Atom, Button, Layout, Popup, Response, Role, ScrollArea, Ui, WidgetInfo, vec2};
+use egui::{
+    Align, Atom, Button, Layout, Popup, Response, Role, ScrollArea, TextureHandle, Ui, WidgetInfo,
+    vec2,
+};
 use egui_material_icons::icons::ICON_KEYBOARD_ARROW_DOWN;
 
 use super::buttons::icon_text;
+use super::thumbnail::picture_ui;
 use crate::theme::{self, size};
 
 /// An entry of the list.
@@ -17,6 +22,12 @@ pub struct ChoiceItem<'a> {
     pub hint: &'a str,
 }
 
+/// Gives entries their pictures, by id; `None` while one is on the way and for entries without one.
+pub type Pictures<'a> = &'a mut dyn FnMut(&str) -> Option<TextureHandle>;
+
+/// Side of an entry's picture.
+const PICTURE: f32 = 44.0;
+
 /// Shows the field; `chosen` is an id. An id that is not in the list is shown as it is. The
 /// response is marked as changed when another entry was chosen.
 pub fn choice_ui(
@@ -24,6 +35,17 @@ pub fn choice_ui(
     label: &str,
     chosen: &mut String,
     items: &[ChoiceItem<'_>],
+) -> Response {
+    pictured_choice_ui(ui, label, chosen, items, None)
+}
+
+/// As [`choice_ui`], with a picture beside each entry.
+pub fn pictured_choice_ui(
+    ui: &mut Ui,
+    label: &str,
+    chosen: &mut String,
+    items: &[ChoiceItem<'_>],
+    pictures: Option<Pictures<'_>>,
 ) -> Response {
     let shown = items
         .iter()
@@ -44,7 +66,7 @@ pub fn choice_ui(
     });
     let picked = Popup::menu(&response)
         .width(width.max(260.0))
-        .show(|ui| list(ui, chosen, items))
+        .show(|ui| list(ui, chosen, items, pictures))
         .and_then(|shown| shown.inner);
     if let Some(id) = picked
         && id != *chosen
@@ -55,14 +77,19 @@ pub fn choice_ui(
     response
 }
 
-fn list(ui: &mut Ui, chosen: &str, items: &[ChoiceItem<'_>]) -> Option<String> {
+fn list(
+    ui: &mut Ui,
+    chosen: &str,
+    items: &[ChoiceItem<'_>],
+    mut pictures: Option<Pictures<'_>>,
+) -> Option<String> {
     let mut picked = None;
     ui.set_min_width(ui.available_width());
     let room = (ui.ctx().content_rect().height() * 0.6).max(160.0);
     ScrollArea::vertical().max_height(room).show(ui, |ui| {
         ui.spacing_mut().item_spacing.y = 2.0;
         for item in items {
-            let response = entry(ui, item, item.id == chosen);
+            let response = entry(ui, item, item.id == chosen, &mut pictures);
             if response.clicked() {
                 picked = Some(item.id.to_owned());
                 ui.close();
@@ -72,7 +99,12 @@ fn list(ui: &mut Ui, chosen: &str, items: &[ChoiceItem<'_>]) -> Option<String> {
     picked
 }
 
-fn entry(ui: &mut Ui, item: &ChoiceItem<'_>, selected: bool) -> Response {
+fn entry(
+    ui: &mut Ui,
+    item: &ChoiceItem<'_>,
+    selected: bool,
+    pictures: &mut Option<Pictures<'_>>,
+) -> Response {
     let width = ui.available_width();
     let response = ui
         .scope_builder(
@@ -95,17 +127,29 @@ fn entry(ui: &mut Ui, item: &ChoiceItem<'_>, selected: bool) -> Response {
                     .inner_margin(egui::Margin::symmetric(8, 5))
                     .show(ui, |ui| {
                         ui.set_width(width - 16.0);
-                        ui.with_layout(Layout::top_down(Align::Min), |ui| {
-                            ui.spacing_mut().item_spacing.y = 1.0;
-                            ui.label(item.label);
-                            if !item.hint.is_empty() {
-                                ui.add(egui::Label::new(theme::muted(ui, item.hint)).wrap());
+                        match pictures {
+                            None => words(ui, item),
+                            Some(pictures) => {
+                                ui.horizontal(|ui| {
+                                    picture_ui(ui, || pictures(item.id), item.label, PICTURE);
+                                    words(ui, item);
+                                });
                             }
-                        });
+                        }
                     });
             },
         )
         .response;
     response.widget_info(|| WidgetInfo::selected(Role::ListBoxOption, true, selected, item.label));
     response
+}
+
+fn words(ui: &mut Ui, item: &ChoiceItem<'_>) {
+    ui.with_layout(Layout::top_down(Align::Min), |ui| {
+        ui.spacing_mut().item_spacing.y = 1.0;
+        ui.label(item.label);
+        if !item.hint.is_empty() {
+            ui.add(egui::Label::new(theme::muted(ui, item.hint)).wrap());
+        }
+    });
 }

@@ -16,7 +16,7 @@ pub use buttons::{
     primary_button_ui, text_button_ui,
 };
 pub(crate) use buttons::{icon_text, name};
-pub use choice::{ChoiceItem, choice_ui};
+pub use choice::{ChoiceItem, Pictures, choice_ui, pictured_choice_ui};
 pub use field::{
     LABEL_WIDTH, field_ui, note_ui, number_ui, rail_ui, section_ui, slider_ui, switch_ui,
 };
@@ -26,4 +26,4 @@ pub use progress::{bytes_text, duration_text, progress_bar_ui};
 pub use recipe_table::{masked_content_text, recipe_rows, recipe_table_ui, recipe_text};
 pub use seed::seed_field_ui;
 pub use segmented::segmented_ui;
-pub use thumbnail::{ThumbnailLook, thumbnail_ui};
+pub use thumbnail::{ThumbnailLook, picture_ui, thumbnail_ui, whole_picture_ui};

@@ -106,6 +106,9 @@ fn network_rows(options: &NetworkOptions) -> Vec<(&'static str, String)> {
     if options.clip_skip > 1 {
         rows.push((t("clip-skip"), options.clip_skip.to_string()));
     }
+    if let Some(lender) = &options.parts_from {
+        rows.push((t("parts"), lender.id.clone()));
+    }
     if let VaeChoice::File(file) = &options.vae {
         rows.push((t("vae"), file.id.clone()));
     }

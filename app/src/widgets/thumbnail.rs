@@ -1,7 +1,7 @@
-//! A small picture that can be clicked.
+//! Small pictures cut to a square: ones that can be clicked, and ones that only show.
 
 use egui::{Response, Role, Sense, TextureHandle, Ui, Vec2, WidgetInfo};
-use egui_material_icons::icons::ICON_STAR;
+use egui_material_icons::icons::{ICON_IMAGE, ICON_STAR};
 
 use crate::theme::{self, size};
 
@@ -30,13 +30,7 @@ pub fn thumbnail_ui(
     }
     let palette = theme::palette(ui);
     let radius = egui::CornerRadius::same(size::RADIUS);
-    ui.painter().rect_filled(rect, radius, palette.sunken);
-    if let Some(texture) = texture {
-        egui::Image::new(texture)
-            .uv(square_uv(texture.size_vec2()))
-            .corner_radius(radius)
-            .paint_at(ui, rect);
-    }
+    paint(ui, rect, texture);
     let edge = if look.selected || response.has_focus() {
         egui::Stroke::new(2.0, palette.accent)
     } else if response.hovered() {
@@ -58,6 +52,62 @@ pub fn thumbnail_ui(
         );
     }
     response
+}
+
+/// Shows a picture cut to a square; a mark where there is none, or it is on the way. `texture` is asked
+/// where the square is in sight. `label` is the picture's accessible name.
+pub fn picture_ui(
+    ui: &mut Ui,
+    texture: impl FnOnce() -> Option<TextureHandle>,
+    label: &str,
+    side: f32,
+) -> Response {
+    let (rect, response) = ui.allocate_exact_size(Vec2::splat(side), Sense::hover());
+    if ui.is_rect_visible(rect) {
+        let texture = texture();
+        paint(ui, rect, texture.as_ref());
+        if texture.is_some() {
+            response.widget_info(|| WidgetInfo::labeled(Role::Image, true, label));
+        } else {
+            ui.painter().text(
+                rect.center(),
+                egui::Align2::CENTER_CENTER,
+                ICON_IMAGE.codepoint,
+                egui::FontId::new((side * 0.45).min(32.0), ICON_IMAGE.font_family()),
+                theme::palette(ui).line,
+            );
+        }
+    }
+    response
+}
+
+/// As [`picture_ui`], uncut: `side` is the longer one.
+pub fn whole_picture_ui(
+    ui: &mut Ui,
+    texture: impl FnOnce() -> Option<TextureHandle>,
+    label: &str,
+    side: f32,
+) -> Response {
+    match texture() {
+        Some(texture) => {
+            let image = egui::Image::new(&texture).alt_text(label);
+            let radius = egui::CornerRadius::same(size::RADIUS);
+            ui.add(image.max_size(Vec2::splat(side)).corner_radius(radius))
+        }
+        None => picture_ui(ui, || None, label, side),
+    }
+}
+
+fn paint(ui: &Ui, rect: egui::Rect, texture: Option<&TextureHandle>) {
+    let radius = egui::CornerRadius::same(size::RADIUS);
+    let sunken = theme::palette(ui).sunken;
+    ui.painter().rect_filled(rect, radius, sunken);
+    if let Some(texture) = texture {
+        egui::Image::new(texture)
+            .uv(square_uv(texture.size_vec2()))
+            .corner_radius(radius)
+            .paint_at(ui, rect);
+    }
 }
 
 /// The middle square of a picture.

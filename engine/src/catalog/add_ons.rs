@@ -229,21 +229,15 @@ fn base(metadata: &BTreeMap<String, String>) -> Option<String> {
     Some(known.map_or_else(|| version.clone(), |(_, label)| (*label).to_owned()))
 }
 
-/// What lies in it and beside it: training tags, A1111's `NAME.json`, Civitai's `NAME.civitai.info`.
+/// What lies in it and beside it: training tags, A1111's `NAME.json`, plain texts,
+/// what helpers of Civitai write.
 fn notes(path: &Path, metadata: &BTreeMap<String, String>) -> AddOnNotes {
     let own = sidecar(&path.with_extension("json"));
-    let civitai = sidecar(&path.with_extension("civitai.info"));
     let text = |fields: &Map<String, Value>, key: &str| {
         let text = fields.get(key).and_then(Value::as_str);
         text.unwrap_or_default().trim().to_owned()
     };
-    let trained = civitai.get("trainedWords").and_then(Value::as_array);
-    let mut trigger_words: Vec<String> = trained
-        .into_iter()
-        .flatten()
-        .filter_map(|word| Some(word.as_str()?.trim().to_owned()))
-        .filter(|word| !word.is_empty())
-        .collect();
+    let mut trigger_words = beside::trained_words(path);
     let tags = metadata.get("ss_tag_frequency");
     for word in tags.map_or_else(Vec::new, |tags| frequent(tags)) {
         if !trigger_words.contains(&word) {
@@ -252,17 +246,13 @@ fn notes(path: &Path, metadata: &BTreeMap<String, String>) -> AddOnNotes {
     }
     trigger_words.truncate(WORDS_LIMIT);
     let described = [text(&own, "description"), text(&own, "notes")];
-    let described: Vec<String> = described
-        .into_iter()
-        .filter(|part| !part.is_empty())
-        .collect();
     let preferred = own.get("preferred weight").and_then(Value::as_f64);
     AddOnNotes {
         trigger_words,
         activation_text: text(&own, "activation text"),
         // A1111 writes 0 for none.
         preferred_weight: preferred.filter(|weight| weight.is_finite() && *weight != 0.0),
-        text: described.join("\n"),
+        text: beside::joined(described.into_iter().chain(beside::written(path))),
         preview: beside::preview(path),
     }
 }

@@ -1,5 +1,9 @@
-//! Kin of models that were distilled to draw in few steps: Turbo, Lightning, LCM, TCD and Hyper. Files
-//! rarely say so, but their names do; what a name suggests is only what a new recipe begins with.
+//! Kin of models that were distilled to draw in few steps: Turbo, Lightning, LCM, TCD and Hyper. Names
+//! tell, and the settings that a folder's scheduler was published with; what they suggest is only what a
+//! new recipe begins with.
+
+use crate::families::model::ModelFacts;
+use crate::schedules::{NoiseTable, Prediction};
 
 /// A way of distilling, and what its makers recommend.
 struct Kin {
@@ -63,7 +67,10 @@ const KINS: &[Kin] = &[
 /// Most steps that a name is believed.
 const MOST_STEPS: u32 = 16;
 
-/// What a model's name suggests to begin with.
+/// Guidance that models with the scale as an input were published with.
+const EMBEDDED_GUIDANCE: f64 = 8.0;
+
+/// What a model suggests to begin with.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Suggested {
     pub(super) steps: u32,
@@ -76,30 +83,83 @@ pub(super) struct Suggested {
     pub(super) note: String,
 }
 
-/// Reads a file's or folder's name without ending; `None` for ordinary models.
-pub(super) fn of_name(name: &str) -> Option<Suggested> {
+/// By a file's or folder's name without ending, or else by what is known of it; `None` for ordinary
+/// models.
+pub(super) fn suggest(name: &str, facts: &ModelFacts) -> Option<Suggested> {
+    of_name(name, facts.guidance_channels.is_some()).or_else(|| of_facts(facts))
+}
+
+fn of_facts(facts: &ModelFacts) -> Option<Suggested> {
+    let has_input = facts.guidance_channels.is_some();
+    let named = |label: &str| KINS.iter().find(|kin| kin.label == label);
+    let (kin, why) = match facts.noise.class_name() {
+        "LCMScheduler" if has_input => {
+            let why = "its network, which takes the guidance scale as an input";
+            (named("LCM")?, why.to_owned())
+        }
+        class @ "LCMScheduler" => (named("LCM")?, format!("its scheduler, {class}")),
+        class @ "TCDScheduler" => (named("TCD")?, format!("its scheduler, {class}")),
+        class if steps_as_distilled(&facts.noise) => {
+            let why = format!("its scheduler, {class} with trailing steps");
+            (named("Turbo")?, why)
+        }
+        _ => return None,
+    };
+    let label = if kin.label == "Turbo" {
+        "Turbo or Lightning"
+    } else {
+        kin.label
+    };
+    // Its makers' own, where a name tells nothing better.
+    let sampler = facts.noise.default_sampler();
+    Some(Suggested {
+        sampler,
+        schedule: "model",
+        ..suggested(kin, label, &why, kin.steps, has_input)
+    })
+}
+
+/// Whether the settings are those of sd-turbo, sdxl-turbo and the Lightning models: Euler's steps,
+/// trailing, of a model that predicts noise. (Trailing steps of one that predicts velocity, or that
+/// was trained to zero terminal signal, are what any such model wants.)
+fn steps_as_distilled(noise: &NoiseTable) -> bool {
+    let euler = ["EulerDiscreteScheduler", "EulerAncestralDiscreteScheduler"];
+    let plain = noise.prediction() == Prediction::Epsilon && !noise.has_zero_terminal_snr();
+    plain && euler.contains(&noise.class_name()) && noise.is_trailing()
+}
+
+fn of_name(name: &str, has_input: bool) -> Option<Suggested> {
     let words = words(name);
     let folded = words.concat();
     let kin = KINS.iter().find(|kin| (kin.is_named)(&words, &folded))?;
     let steps = steps_in(&words).unwrap_or(kin.steps);
-    let guidance = if kin.guidance > 1.0 {
-        format!("guidance {}", kin.guidance)
+    Some(Suggested {
+        // The first Turbo draws at half of XL's sides; what others made of it mostly does not.
+        native_px: folded.starts_with("sdxlturbo").then_some([512, 512]),
+        ..suggested(kin, kin.label, "its name", steps, has_input)
+    })
+}
+
+/// `has_input`: the network takes the guidance scale as an input, so that it costs nothing.
+fn suggested(kin: &Kin, label: &str, why: &str, steps: u32, has_input: bool) -> Suggested {
+    let guidance = if has_input {
+        EMBEDDED_GUIDANCE
+    } else {
+        kin.guidance
+    };
+    let scale = if guidance > 1.0 {
+        format!("guidance {guidance}")
     } else {
         "guidance off".to_owned()
     };
-    let note = format!(
-        "a {} model by its name: it begins with {steps} steps, {guidance} and the sampler {}",
-        kin.label, kin.sampler
-    );
-    Some(Suggested {
+    Suggested {
         steps,
-        guidance: kin.guidance,
+        guidance,
         sampler: kin.sampler,
         schedule: kin.schedule,
-        // The first Turbo draws at half of XL's sides; what others made of it mostly does not.
-        native_px: folded.starts_with("sdxlturbo").then_some([512, 512]),
-        note,
-    })
+        native_px: None,
+        note: format!("a {label} model by {why}: it begins with {steps} steps and {scale}"),
+    }
 }
 
 /// Runs of letters and of digits in lower case; a capital letter after a small one begins a word.
@@ -140,7 +200,7 @@ mod tests {
 
     #[test]
     fn names_tell_kin_and_steps() {
-        let told = |name| of_name(name).map(|kin| (kin.sampler, kin.steps));
+        let told = |name| of_name(name, false).map(|kin| (kin.sampler, kin.steps));
         for (name, expected) in [
             ("sdxl_lightning_4step", Some(("euler", 4))),
             ("sdxl_lightning_8step", Some(("euler", 8))),
@@ -161,13 +221,15 @@ mod tests {
         ] {
             assert_eq!(told(name), expected, "{name}");
         }
-        let native = |name| of_name(name).and_then(|kin| kin.native_px);
+        let native = |name| of_name(name, false).and_then(|kin| kin.native_px);
         assert_eq!(native("sd_xl_turbo_1.0_fp16"), Some([512, 512]));
         assert_eq!(native("DreamShaperXL_Turbo"), None);
-        let note = of_name("sd_turbo").expect("a kin").note;
+        let note = of_name("sd_turbo", false).expect("a kin").note;
         assert!(
             note.contains("Turbo") && note.contains("guidance off"),
             "{note}"
         );
+        let embedded = of_name("LCM_Dreamshaper_v7", true);
+        assert_eq!(embedded.map(|kin| kin.guidance), Some(8.0));
     }
 }

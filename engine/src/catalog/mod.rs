@@ -5,6 +5,7 @@ mod beside;
 pub mod decoders;
 pub mod hash;
 mod kin;
+pub mod lending;
 pub mod matching;
 pub mod scan;
 mod walk;
@@ -18,6 +19,7 @@ pub use add_ons::AddOnInfo;
 use crate::error::EngineError;
 use crate::families::model::LatentFacts;
 use decoders::AutoencoderInfo;
+pub use lending::Borrowed;
 
 /// A snapshot of what can be run.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -148,6 +150,8 @@ pub struct Storage {
     pub notes: String,
     /// What was inferred about it and why, and what in its files was left alone.
     pub inferred: Vec<String>,
+    /// What its file does not hold and another model lends; `None` for whole models.
+    pub borrowed: Option<Borrowed>,
 }
 
 impl Default for Storage {
@@ -162,6 +166,7 @@ impl Default for Storage {
             preview: None,
             notes: String::new(),
             inferred: Vec::new(),
+            borrowed: None,
         }
     }
 }

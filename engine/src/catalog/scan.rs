@@ -3,16 +3,20 @@
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::UNIX_EPOCH;
 
 use super::add_ons;
 use super::beside::{self, Sidecar, SidecarDefaults};
 use super::decoders::{self, AutoencoderInfo, Part};
-use super::{AddOnInfo, Catalog, Choice, Defaults, ModelInfo, ModelProblem, Storage, kin, walk};
+use super::kin::{self, Suggested};
+use super::lending::Network;
+use super::{AddOnInfo, Catalog, Choice, Defaults, ModelInfo, ModelProblem, Storage, walk};
 use crate::engine::EmbeddedModel;
 use crate::error::{EngineError, Result};
-use crate::families::model::ModelFacts;
-use crate::families::{self, FamilySpec, single};
+use crate::families::model::{Fit, ModelFacts};
+use crate::families::single::{self, Opened};
+use crate::families::{self, FamilySpec};
 use crate::samplers::SAMPLERS;
 use crate::schedules::SCHEDULES;
 use crate::weights::files::ModelFiles;
@@ -29,6 +33,10 @@ pub struct Found {
     pub loaded: Vec<String>,
     /// Changes when any of these files does.
     pub stamp: Vec<(String, u64, u128)>,
+    /// Which models it can lend parts to.
+    pub fit: Fit,
+    /// The model that lends what its file does not hold.
+    pub lender: Option<Arc<Self>>,
 }
 
 /// What a place turned out to be.
@@ -36,6 +44,8 @@ pub struct Found {
 enum Seen {
     Model(Box<Found>),
     Problem(EngineError),
+    /// A network that needs parts of another model.
+    Network(Box<Network>),
     /// An autoencoder alone.
     Autoencoder(Box<AutoencoderInfo>),
     /// Something that belongs to models and is none; told where it can be applied.
@@ -64,15 +74,12 @@ impl Scanner {
             ..Catalog::default()
         };
         let mut found: Vec<Found> = Vec::new();
-        let mut add = |mut model: Found| {
-            model.info.id = unique_id(&found, &model.info.id);
-            found.push(model);
-        };
+        let mut networks: Vec<Network> = Vec::new();
         for &model in embedded {
             match inspect(model.id, &ModelFiles::embedded(model)) {
-                Ok(mut found) => {
-                    found.info.sha256 = Some(model.sha256.to_owned());
-                    add(found);
+                Ok(mut whole) => {
+                    whole.info.sha256 = Some(model.sha256.to_owned());
+                    add(&mut found, whole);
                 }
                 Err(error) => catalog.problems.push(ModelProblem {
                     path: ModelFiles::embedded(model).label(""),
@@ -88,7 +95,8 @@ impl Scanner {
             let known = before.remove(&path).filter(|(known, _)| *known == stamp);
             let seen = known.map_or_else(|| look_at(&path), |(_, seen)| seen);
             match &seen {
-                Seen::Model(model) => add(model.as_ref().clone()),
+                Seen::Model(model) => add(&mut found, model.as_ref().clone()),
+                Seen::Network(network) => networks.push(network.as_ref().clone()),
                 Seen::Problem(error) => catalog.problems.push(ModelProblem {
                     path: path.clone(),
                     error: error.clone(),
@@ -97,6 +105,17 @@ impl Scanner {
                 Seen::AddOn(info) => catalog.add_ons.extend(info.as_deref().cloned()),
             }
             self.seen.insert(path, (stamp, seen));
+        }
+        // All whole models are known now, and keep the ids they have without these.
+        let whole = found.len();
+        for network in networks {
+            match network.complete(&found[..whole]) {
+                Ok(model) => add(&mut found, model),
+                Err(error) => catalog.problems.push(ModelProblem {
+                    path: network.path,
+                    error,
+                }),
+            }
         }
         catalog.tell_add_ons_apart();
         catalog.models = found.iter().map(|model| model.info.clone()).collect();
@@ -122,6 +141,7 @@ pub fn inspect_path(path: &Path) -> Result<Found> {
     match look_at(path) {
         Seen::Model(found) => Ok(*found),
         Seen::Problem(error) => Err(error),
+        Seen::Network(network) => Err(network.alone()),
         Seen::Autoencoder(_) | Seen::AddOn(_) => Err(single::open(path)
             .err()
             .unwrap_or_else(|| EngineError::bad_file(path, "no model", "choose a whole model"))),
@@ -135,15 +155,23 @@ fn look_at(path: &Path) -> Seen {
         path.file_stem()
     };
     let id = name.unwrap_or_default().to_string_lossy();
-    let found = if path.is_dir() {
-        inspect(&id, &ModelFiles::folder(path))
+    let seen = if path.is_dir() {
+        let found = inspect(&id, &ModelFiles::folder(path));
+        found.map(|found| Seen::Model(Box::new(found)))
     } else {
-        inspect_file(&id, path)
+        look_at_file(&id, path)
     };
-    match found {
-        Ok(found) => Seen::Model(Box::new(found)),
-        Err(error) => look_at_part(path, error),
+    seen.unwrap_or_else(|error| look_at_part(path, error))
+}
+
+fn look_at_file(id: &str, path: &Path) -> Result<Seen> {
+    let mut opened = single::open(path)?;
+    if let Some(lacks) = opened.lacks.take() {
+        return Ok(Seen::Network(Box::new(Network::new(id, path, lacks))));
     }
+    let mut found = inspect(id, &opened.files)?;
+    found.info.storage.take(&opened);
+    Ok(Seen::Model(Box::new(found)))
 }
 
 /// What a place is that is no whole model, for the reason given.
@@ -168,8 +196,11 @@ fn look_at_part(path: &Path, error: EngineError) -> Seen {
     }
 }
 
-fn unique_id(found: &[Found], id: &str) -> String {
-    unique(id, |id| found.iter().any(|model| model.info.id == id))
+/// Adds a model under an id of its own.
+fn add(found: &mut Vec<Found>, mut model: Found) {
+    let taken = |id: &str| found.iter().any(|other| other.info.id == id);
+    model.info.id = unique(&model.info.id, taken);
+    found.push(model);
 }
 
 /// An id that is not taken: the wanted one, or that with a number.
@@ -183,13 +214,15 @@ pub(super) fn unique(id: &str, taken: impl Fn(&str) -> bool) -> String {
     unique
 }
 
-fn inspect(id: &str, files: &ModelFiles) -> Result<Found> {
+/// What a model is, from its files.
+pub(super) fn inspect(id: &str, files: &ModelFiles) -> Result<Found> {
     let family = families::identify(files)?;
     let facts = (family.inspect)(files)?;
     let sidecar = beside::read(files)?;
     let loaded = files.opened();
     let stamp = stamp(files, &loaded)?;
     let size_bytes = stamp.iter().map(|(_, len, _)| len).sum();
+    let kin = kin::suggest(id, &facts);
     let storage = Storage {
         variant: format!("{} {}", family.label, facts.variant)
             .trim_end()
@@ -200,30 +233,32 @@ fn inspect(id: &str, files: &ModelFiles) -> Result<Found> {
         latents: facts.latents,
         preview: files.path().and_then(beside::preview),
         notes: sidecar.notes.clone().unwrap_or_default(),
-        inferred: kin::of_name(id).map(|kin| kin.note).into_iter().collect(),
+        inferred: kin.iter().map(|kin| kin.note.clone()).collect(),
         ..Storage::default()
     };
     let info = ModelInfo {
         size_bytes,
         storage,
         path: files.path().map(Path::to_owned),
-        ..describe(id, family, &facts, sidecar)
+        ..describe(id, family, &facts, sidecar, kin)
     };
     Ok(Found {
         info,
         files: files.clone(),
         loaded,
         stamp,
+        fit: facts.fit,
+        lender: None,
     })
 }
 
-fn inspect_file(id: &str, path: &Path) -> Result<Found> {
-    let opened = single::open(path)?;
-    let mut found = inspect(id, &opened.files)?;
-    found.info.storage.format = opened.format.to_owned();
-    found.info.storage.precision = opened.precision.to_owned();
-    found.info.storage.inferred.splice(0..0, opened.notes);
-    Ok(found)
+impl Storage {
+    /// Says what is known of a single file.
+    pub(super) fn take(&mut self, opened: &Opened) {
+        self.format = opened.format.to_owned();
+        self.precision = opened.precision.to_owned();
+        self.inferred.splice(0..0, opened.notes.iter().cloned());
+    }
 }
 
 /// The number type that holds most of a folder's weights.
@@ -244,7 +279,13 @@ fn precision(files: &ModelFiles, loaded: &[String]) -> String {
         .map_or_else(String::new, |element| element.id().to_owned())
 }
 
-fn describe(id: &str, family: &FamilySpec, facts: &ModelFacts, sidecar: Sidecar) -> ModelInfo {
+fn describe(
+    id: &str,
+    family: &FamilySpec,
+    facts: &ModelFacts,
+    sidecar: Sidecar,
+    kin: Option<Suggested>,
+) -> ModelInfo {
     let SidecarDefaults {
         steps,
         guidance,
@@ -254,12 +295,11 @@ fn describe(id: &str, family: &FamilySpec, facts: &ModelFacts, sidecar: Sidecar)
     } = sidecar.defaults;
     let known = |id: &String| SAMPLERS.iter().any(|sampler| sampler.id == *id);
     let known_schedule = |id: &String| SCHEDULES.iter().any(|schedule| schedule.id == *id);
-    let kin = kin::of_name(id);
     let own = facts.noise.default_sampler();
     let sampler = sampler
         .filter(known)
         .unwrap_or_else(|| kin.as_ref().map_or(own, |kin| kin.sampler).to_owned());
-    // Consistency models make their picture in a few steps, and take the scale as an input.
+    // Who wishes for a consistency model's sampler has one.
     let few_steps = matches!(sampler.as_str(), "lcm" | "tcd");
     let usual = if few_steps { (4, 1.5) } else { (20, 7.0) };
     let usual = kin.as_ref().map_or(usual, |kin| (kin.steps, kin.guidance));
@@ -352,7 +392,21 @@ fn stamp_around(path: &Path) -> Stamp {
 impl Found {
     /// Whether its files are as they were when it was found.
     pub fn is_unchanged(&self) -> bool {
-        stamp(&self.files, &self.loaded).is_ok_and(|stamp| stamp == self.stamp)
+        let own = stamp(&self.files, &self.loaded).is_ok_and(|stamp| stamp == self.stamp);
+        own && self
+            .lender
+            .as_ref()
+            .is_none_or(|lender| lender.is_unchanged())
+    }
+
+    /// Whether another is of the very same files.
+    pub fn is_same(&self, other: &Self) -> bool {
+        let lent = match (&self.lender, &other.lender) {
+            (None, None) => true,
+            (Some(one), Some(other)) => one.is_same(other),
+            _ => false,
+        };
+        lent && self.files.label("") == other.files.label("") && self.stamp == other.stamp
     }
 }
 

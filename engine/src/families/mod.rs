@@ -24,8 +24,9 @@ pub struct FamilySpec {
     pub label: &'static str,
     /// Pipeline classes of `model_index.json` that it runs.
     pub pipelines: &'static [&'static str],
-    /// The diffusers folder that a model in one file stands for; `None` when it is of another family.
-    pub single: fn(&SingleFile, &Beside) -> Option<Result<Made>>,
+    /// The diffusers folder that a model in one file stands for, what it does not hold lent by another
+    /// model; `None` when it is of another family.
+    pub single: fn(&SingleFile, &Beside, Option<&ModelFiles>) -> Option<Result<Made>>,
     /// Reads configuration files and the headers of all weights.
     pub inspect: fn(&ModelFiles) -> Result<ModelFacts>,
     /// Reads the tokenizer alone, to count tokens.

@@ -44,6 +44,19 @@ pub struct ModelFacts {
     pub noise: NoiseTable,
     /// Bytes of its parts.
     pub stored: StoredBytes,
+    /// Which models it can lend parts to.
+    pub fit: Fit,
+}
+
+/// What tells whether one model's text encoders and autoencoder serve another: those of equal fit do.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Fit {
+    /// Generation of the family: `1.x`, `2.x`, `XL`.
+    pub version: &'static str,
+    /// Channels of a text token, of all text encoders together.
+    pub text_channels: usize,
+    /// Channels of the latents.
+    pub latent_channels: usize,
 }
 
 /// What parts of a model take in its files, in bytes.

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::FAMILIES;
+use super::model::Fit;
 use crate::error::{EngineError, Result};
 use crate::prompt::clip_vocabulary;
 use crate::schedules::Prediction;
@@ -27,6 +28,49 @@ pub struct Opened {
     pub precision: &'static str,
     /// What was inferred and why, and what was left alone.
     pub notes: Vec<String>,
+    /// What the file does not hold; without a lender `files` cannot be run.
+    pub lacks: Option<Lacks>,
+}
+
+/// What a file with a network does not hold of its model.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lacks {
+    /// What the network is, for people.
+    pub network: String,
+    /// The missing parts.
+    pub parts: Vec<Lacking>,
+    /// Models of this fit can lend them.
+    pub fit: Fit,
+}
+
+/// A part of a model that its file does not hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Lacking {
+    /// Its folder in the diffusers layout.
+    pub folder: &'static str,
+    /// Its name for people.
+    pub name: &'static str,
+}
+
+impl Lacks {
+    /// The missing parts for people.
+    pub fn names(&self) -> String {
+        let names: Vec<&str> = self.parts.iter().map(|part| part.name).collect();
+        match names.as_slice() {
+            [before @ .., last] if !before.is_empty() => {
+                format!("{} and {last}", before.join(", "))
+            }
+            other => other.concat(),
+        }
+    }
+
+    /// Their folders, tokenizers among them.
+    fn folders(&self) -> impl Iterator<Item = String> {
+        self.parts.iter().flat_map(|part| {
+            let tokenizer = part.folder.replace("text_encoder", "tokenizer");
+            [part.folder.to_owned(), tokenizer]
+        })
+    }
 }
 
 /// The files of a model's folder in the diffusers layout, made from a header.
@@ -36,6 +80,8 @@ pub struct Made {
     pub files: BTreeMap<String, Arc<[u8]>>,
     /// What was inferred and why.
     pub notes: Vec<String>,
+    /// What the file does not hold.
+    pub lacks: Option<Lacks>,
 }
 
 impl Made {
@@ -131,15 +177,30 @@ fn find_word(bytes: &[u8], field: &str) -> Option<String> {
 /// # Errors
 /// `BadFile` when it is broken, `UnsupportedModel` that says what it is when no family runs it.
 pub fn open(path: &Path) -> Result<Opened> {
+    open_with(path, None)
+}
+
+/// As [`open`]; the parts that the file does not hold are the lender's.
+///
+/// # Errors
+/// As [`open`], and for a lender whose configuration is broken.
+pub fn open_with(path: &Path, lender: Option<&ModelFiles>) -> Result<Opened> {
     let file = SingleFile::open(path)?;
     let beside = Beside::read(path)?;
     let made = FAMILIES
         .iter()
-        .find_map(|family| (family.single)(&file, &beside));
+        .find_map(|family| (family.single)(&file, &beside, lender));
     let mut made = made.unwrap_or_else(|| Err(unknown(&file)))?;
     made.notes.extend(file.notes);
+    let files = match (lender, &made.lacks) {
+        (Some(lender), Some(lacks)) => {
+            ModelFiles::single_with(path, made.files, lacks.folders(), lender)
+        }
+        _ => ModelFiles::single(path, made.files),
+    };
     Ok(Opened {
-        files: ModelFiles::single(path, made.files),
+        files,
+        lacks: made.lacks,
         format: file.format,
         precision: file.precision.map_or("", |element| element.id()),
         notes: made.notes,

@@ -38,6 +38,10 @@ pub struct NetworkOptions {
     /// may have decided; written when the picture is made. A run that takes it otherwise says so.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub prediction: Option<String>,
+    /// The model that lends what the model's file does not hold (text encoders, autoencoder); `None`:
+    /// the first that can, written when the picture is made. Of no meaning for whole models.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub parts_from: Option<ModelRef>,
 }
 
 /// Which autoencoder is used.
@@ -153,6 +157,7 @@ impl Default for NetworkOptions {
             decoder: FinalDecoder::default(),
             tiles: DecodeTiles::default(),
             prediction: None,
+            parts_from: None,
         }
     }
 }
@@ -177,10 +182,12 @@ impl NetworkOptions {
 
 impl super::Recipe {
     /// Lets go of what was settled for the model that the recipe was made with, now that another draws,
-    /// and says so: what it predicts, and, with `vae`, the file in the place of its autoencoder.
+    /// and says so: what it predicts, who lends it parts, and, with `vae`, the file in the place of its
+    /// autoencoder.
     pub fn leave_former_model(&mut self, vae: bool) -> Option<String> {
         let network = &mut self.network;
         network.prediction = None;
+        network.parts_from = None;
         let VaeChoice::File(former) = &network.vae else {
             return None;
         };
@@ -194,8 +201,9 @@ impl super::Recipe {
         Some(note)
     }
 
-    /// Takes the model's own where the VAE or the tiny decoder that the recipe names is not here, and
-    /// says so: a recipe from elsewhere can be made then, if not to the pixel.
+    /// Takes the model's own where the VAE or the tiny decoder that the recipe names is not here, another
+    /// lender where it is the model that lends parts, and says so: a recipe from elsewhere can be made
+    /// then, if not to the pixel.
     pub fn leave_missing_decoders(&mut self, catalog: &Catalog) -> Vec<String> {
         let mut notes = Vec::new();
         let network = &mut self.network;
@@ -216,6 +224,19 @@ impl super::Recipe {
                 wanted.id
             ));
             network.decoder = FinalDecoder::Tiny { file: None };
+        }
+        let model = catalog.find(&self.model.id);
+        let borrowed = model.and_then(|model| model.storage.borrowed.as_ref());
+        if let (Some(borrowed), Some(wanted)) = (borrowed, &network.parts_from)
+            && catalog.lender(borrowed, wanted).is_err()
+        {
+            notes.push(format!(
+                "“{}”, which lent {}, is not here: “{}” does",
+                wanted.id,
+                borrowed.parts,
+                borrowed.usual()
+            ));
+            network.parts_from = None;
         }
         notes
     }

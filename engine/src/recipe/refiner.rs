@@ -12,6 +12,9 @@ pub struct Refiner {
     /// Share of the noise levels that the first model keeps, 0 to 1, counted over the levels it was
     /// trained with: from 1000 of them, 0.8 leaves the last 200.
     pub switch_at: f64,
+    /// As [`super::NetworkOptions::parts_from`], for this model.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parts_from: Option<ModelRef>,
 }
 
 impl Refiner {
@@ -33,7 +36,12 @@ mod tests {
     fn the_switch_is_counted_over_the_trained_levels() {
         let cutoff = |switch_at| {
             let model = ModelRef::default();
-            Refiner { model, switch_at }.cutoff(1000)
+            Refiner {
+                model,
+                switch_at,
+                parts_from: None,
+            }
+            .cutoff(1000)
         };
         assert_eq!([0.0, 0.8, 1.0].map(cutoff), [1000.0, 200.0, 0.0]);
     }

@@ -109,6 +109,11 @@ impl Recipe {
         if let VaeChoice::File(wanted) = &self.network.vae {
             problems.0.extend(catalog.vae(wanted).err());
         }
+        let model = catalog.find(&self.model.id);
+        let borrowed = model.and_then(|model| model.storage.borrowed.as_ref());
+        if let (Some(borrowed), Some(wanted)) = (borrowed, &self.network.parts_from) {
+            problems.0.extend(catalog.lender(borrowed, wanted).err());
+        }
         if self.add_ons.used.len() > MAX_ADD_ONS {
             let count = self.add_ons.used.len();
             problems.add("add_ons.used", format!("{count}; at most {MAX_ADD_ONS}"));

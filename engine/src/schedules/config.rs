@@ -213,6 +213,21 @@ impl NoiseTable {
         self.train_steps
     }
 
+    /// The scheduler's class, as the file names it.
+    pub fn class_name(&self) -> &str {
+        &self.class_name
+    }
+
+    /// Whether the model was trained down to no signal at all.
+    pub fn has_zero_terminal_snr(&self) -> bool {
+        self.zero_terminal_snr
+    }
+
+    /// Whether its makers step from the noisiest step down.
+    pub fn is_trailing(&self) -> bool {
+        self.spacing == Some(Spacing::Trailing)
+    }
+
     /// LCM's factor on timesteps in its boundary condition.
     pub(crate) fn timestep_scaling(&self) -> f64 {
         self.timestep_scaling

@@ -37,6 +37,15 @@ struct Single {
     path: PathBuf,
     /// The small files of that folder, made from what the file's header says.
     made: BTreeMap<String, Arc<[u8]>>,
+    /// Folders that it does not hold.
+    lent: Option<Lent>,
+}
+
+/// Folders of another model that stand in for those that a file does not hold.
+#[derive(Debug)]
+struct Lent {
+    folders: BTreeSet<String>,
+    by: ModelFiles,
 }
 
 impl ModelFiles {
@@ -59,12 +68,48 @@ impl ModelFiles {
     /// A whole model in one file. `made` are the configuration and tokenizer files of its folder in
     /// the diffusers layout, by relative path.
     pub fn single(path: impl Into<PathBuf>, made: BTreeMap<String, Arc<[u8]>>) -> Self {
-        let path = path.into();
+        Self::of_file(path.into(), made, None)
+    }
+
+    /// As [`Self::single`], of a file that does not hold these folders: `by` lends its own.
+    pub fn single_with(
+        path: impl Into<PathBuf>,
+        made: BTreeMap<String, Arc<[u8]>>,
+        folders: impl IntoIterator<Item = String>,
+        by: &Self,
+    ) -> Self {
+        let lent = Lent {
+            folders: folders.into_iter().collect(),
+            by: by.clone(),
+        };
+        Self::of_file(path.into(), made, Some(lent))
+    }
+
+    fn of_file(path: PathBuf, made: BTreeMap<String, Arc<[u8]>>, lent: Option<Lent>) -> Self {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         Self {
             opened: Arc::new(Mutex::new(BTreeSet::from([name.into_owned()]))),
-            place: Place::Single(Arc::new(Single { path, made })),
+            place: Place::Single(Arc::new(Single { path, made, lent })),
         }
+    }
+
+    /// Whose a folder or a file in it is: another model's where this one does not hold it.
+    pub fn holder(&self, relative: &str) -> &Self {
+        let folder = relative.split('/').next().unwrap_or_default();
+        match &self.place {
+            Place::Single(single) => {
+                let lent = single.lent.as_ref();
+                let lent = lent.filter(|lent| lent.folders.contains(folder));
+                lent.map_or(self, |lent| &lent.by)
+            }
+            Place::Folder(_) | Place::Embedded(_) => self,
+        }
+    }
+
+    /// As [`Self::holder`], where that is another model.
+    fn lender(&self, relative: &str) -> Option<&Self> {
+        let holder = self.holder(relative);
+        (!std::ptr::eq(holder, self)).then_some(holder)
     }
 
     /// The folder or single file; `None` for a model inside the program.
@@ -96,6 +141,9 @@ impl ModelFiles {
 
     /// A name for messages: the path on disk, or `built-in:id/path`.
     pub fn label(&self, relative: &str) -> PathBuf {
+        if let Some(lender) = self.lender(relative) {
+            return lender.label(relative);
+        }
         match &self.place {
             Place::Folder(folder) => folder.join(relative),
             // What is wrong with a made file is wrong with the file it was made from.
@@ -106,6 +154,9 @@ impl ModelFiles {
 
     /// Whether the file is there.
     pub fn exists(&self, relative: &str) -> bool {
+        if let Some(lender) = self.lender(relative) {
+            return lender.exists(relative);
+        }
         match &self.place {
             Place::Folder(folder) => folder.join(relative).is_file(),
             Place::Single(single) => single.made.contains_key(relative),
@@ -118,6 +169,9 @@ impl ModelFiles {
     /// # Errors
     /// `BadFile` when it is missing, `Io` when it cannot be opened.
     pub fn open(&self, relative: &str) -> Result<ByteSource> {
+        if let Some(lender) = self.lender(relative) {
+            return lender.open(relative);
+        }
         let source = self.open_aside(relative)?;
         if self.single_path().is_some() {
             return Ok(source); // the one file counts as opened from the start
@@ -132,6 +186,9 @@ impl ModelFiles {
     /// # Errors
     /// As [`Self::open`].
     pub fn open_aside(&self, relative: &str) -> Result<ByteSource> {
+        if let Some(lender) = self.lender(relative) {
+            return lender.open_aside(relative);
+        }
         let label = self.label(relative);
         match &self.place {
             Place::Folder(_) => ByteSource::open(&label),

@@ -56,6 +56,7 @@ impl Weights {
     /// # Errors
     /// `BadFile` when there are none or a header is broken.
     pub fn open(files: &ModelFiles, folder: &str, cancel: &CancelToken) -> Result<Self> {
+        let files = files.holder(folder);
         if let Some(path) = files.single_path() {
             return Self::from_single(SingleFile::open(path)?, folder, cancel);
         }
@@ -85,6 +86,11 @@ impl Weights {
             "the weights are missing",
             "copy the whole model folder again, with its .safetensors (or .bin) files",
         ))
+    }
+
+    /// Bytes of all its tensors.
+    pub fn size_bytes(&self) -> u64 {
+        self.entries.values().map(|(_, entry)| entry.len).sum()
     }
 
     fn from_index(

@@ -1,7 +1,9 @@
 //! The hashes of the models, computed while their first picture is made, checked against the recipe's
 //! and written into it.
 
-use super::{Worker, panic_message};
+use std::sync::Arc;
+
+use super::{Loaded, Worker, panic_message};
 use crate::cancel::CancelToken;
 use crate::catalog::hash::hash_model;
 use crate::catalog::scan::Found;
@@ -57,6 +59,8 @@ impl HashInBackground {
 pub(super) struct Checks {
     model: Check,
     refiner: Option<Check>,
+    /// Of the models that lend parts to these two.
+    lenders: [Option<Check>; 2],
 }
 
 /// One of them, and the hash that the recipe names.
@@ -73,14 +77,22 @@ impl Checks {
         refiner: Option<&Found>,
         cancel: &CancelToken,
     ) -> Self {
-        let check = |wanted: &ModelRef, found| Check {
+        let check = |wanted: &ModelRef, found: &Found| Check {
             pinned: wanted.sha256.clone(),
             hash: HashInBackground::start(found, cancel),
         };
         let refines = recipe.refiner.as_ref().zip(refiner);
+        let lends = |wanted: &Option<ModelRef>, found: &Found| {
+            let wanted = wanted.as_ref()?;
+            Some(check(wanted, found.lender.as_deref()?))
+        };
         Self {
             model: check(&recipe.model, model),
             refiner: refines.map(|(wanted, found)| check(&wanted.model, found)),
+            lenders: [
+                lends(&recipe.network.parts_from, model),
+                refines.and_then(|(wanted, found)| lends(&wanted.parts_from, found)),
+            ],
         }
     }
 }
@@ -98,16 +110,26 @@ impl Check {
 impl Worker {
     /// Waits for the hashes and keeps them with the models. Returns what the user should know.
     pub(super) fn finish_checks(&mut self, checks: Checks) -> Result<Vec<String>> {
-        let (sha256, note) = checks.model.finish(&self.shared, "model")?;
-        let mut notes = Vec::from_iter(note);
-        if let Some(loaded) = &mut self.loaded {
-            loaded.found.info.sha256 = Some(sha256);
-        }
-        if let Some(check) = checks.refiner {
-            let (sha256, note) = check.finish(&self.shared, "refiner")?;
+        let Checks {
+            model,
+            refiner,
+            lenders: [to_model, to_refiner],
+        } = checks;
+        let mut notes = Vec::new();
+        for (loaded, check, lender, whose) in [
+            (&mut self.loaded, Some(model), to_model, "model"),
+            (&mut self.refiner, refiner, to_refiner, "refiner"),
+        ] {
+            let Some(check) = check else { continue };
+            let (sha256, note) = check.finish(&self.shared, whose)?;
             notes.extend(note);
-            if let Some(refiner) = &mut self.refiner {
-                refiner.found.info.sha256 = Some(sha256);
+            let lent = lender.map(|check| check.finish(&self.shared, "lending model"));
+            let (lent, note) = lent.transpose()?.unzip();
+            notes.extend(note.flatten());
+            let Some(loaded) = loaded else { continue };
+            loaded.found.info.sha256 = Some(sha256);
+            if let Some(lender) = &mut loaded.found.lender {
+                Arc::make_mut(lender).info.sha256 = lent;
             }
         }
         Ok(notes)
@@ -115,10 +137,18 @@ impl Worker {
 
     /// Writes into a recipe which files made its picture.
     pub(super) fn write_hashes(&self, recipe: &mut Recipe) {
-        let of = |loaded: &Option<super::Loaded>| loaded.as_ref()?.found.info.sha256.clone();
+        let of = |loaded: &Option<Loaded>| loaded.as_ref()?.found.info.sha256.clone();
+        let lent = |loaded: &Option<Loaded>, wanted: &mut Option<ModelRef>| {
+            if let Some(wanted) = wanted {
+                let lender = loaded.as_ref().and_then(|one| one.found.lender.as_ref());
+                wanted.sha256 = lender.and_then(|lender| lender.info.sha256.clone());
+            }
+        };
         recipe.model.sha256 = of(&self.loaded);
+        lent(&self.loaded, &mut recipe.network.parts_from);
         if let Some(refiner) = &mut recipe.refiner {
             refiner.model.sha256 = of(&self.refiner);
+            lent(&self.refiner, &mut refiner.parts_from);
         }
     }
 }

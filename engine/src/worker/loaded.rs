@@ -39,10 +39,7 @@ pub(super) struct Loaded {
 /// Whether this is in memory, and still what its files say.
 pub(super) fn is_loaded(loaded: &Option<Loaded>, found: &Found, precision: Precision) -> bool {
     loaded.as_ref().is_some_and(|loaded| {
-        loaded.precision == precision
-            && loaded.found.files.label("") == found.files.label("")
-            && loaded.found.stamp == found.stamp
-            && loaded.found.is_unchanged()
+        loaded.precision == precision && loaded.found.is_same(found) && loaded.found.is_unchanged()
     })
 }
 

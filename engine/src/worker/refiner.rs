@@ -10,12 +10,13 @@ use crate::recipe::{Precision, Recipe};
 use crate::residency::{Models, Residency};
 
 impl Worker {
-    /// What the catalogue says of the model that takes over.
-    ///
-    /// # Errors
-    /// `InvalidRequest` when there is none of that name.
-    pub(super) fn find_refiner(&self, recipe: &Recipe) -> Result<Option<Found>> {
-        let Some(refiner) = &recipe.refiner else {
+    /// What the catalogue says of the model that takes over; settles in the recipe who lends it parts.
+    pub(super) fn find_refiner(
+        &self,
+        recipe: &mut Recipe,
+        notes: &mut Vec<String>,
+    ) -> Result<Option<Found>> {
+        let Some(refiner) = &mut recipe.refiner else {
             return Ok(None);
         };
         let wanted = &refiner.model.id;
@@ -23,7 +24,7 @@ impl Worker {
             let why = format!("no model called “{wanted}”");
             EngineError::invalid("refiner.model", why)
         })?;
-        Ok(Some(found))
+        self.borrow(found, &mut refiner.parts_from, notes).map(Some)
     }
 
     /// Opens the model that takes over, or lets go of one that no longer does.

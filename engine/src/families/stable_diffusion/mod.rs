@@ -22,7 +22,7 @@ use candle_core::Tensor;
 
 use super::FamilySpec;
 use super::model::{
-    Autoencoder, Conditioning, LatentFacts, Model, ModelFacts, ModelPart, NetworkInput,
+    Autoencoder, Conditioning, Fit, LatentFacts, Model, ModelFacts, ModelPart, NetworkInput,
     StoredBytes, Word,
 };
 use super::reuse::DeepReuse;
@@ -42,6 +42,7 @@ use added::{Additions, Numbers};
 use autoencoder::AutoencoderConfig;
 use blocks::Context;
 use encoders::{Encoders, EncodersConfig};
+use prediction::Version;
 use unet::{Deep, Embeddings, Unet};
 use unet_config::UnetConfig;
 
@@ -149,8 +150,9 @@ fn read_parts(files: &ModelFiles) -> Result<Parts> {
             .unwrap_or(512)
             .clamp(16, 4096)
     };
+    let version = version(&unet, numbers);
     let facts = ModelFacts {
-        variant: variant(&unet, numbers, [inpainting, edits]),
+        variant: format!("{version}{}", kind(&unet, [inpainting, edits])),
         native_px: [side(width), side(height)],
         factor,
         latent_channels,
@@ -165,6 +167,16 @@ fn read_parts(files: &ModelFiles) -> Result<Parts> {
         context: text.context(),
         noise,
         stored: StoredBytes::default(),
+        fit: Fit {
+            version: match (is_xl, unet.linear_projection) {
+                (true, _) => Version::Xl,
+                (false, true) => Version::Second,
+                (false, false) => Version::First,
+            }
+            .id(),
+            text_channels: text.channels(),
+            latent_channels,
+        },
     };
     Ok(Parts {
         text,
@@ -175,21 +187,24 @@ fn read_parts(files: &ModelFiles) -> Result<Parts> {
     })
 }
 
-/// Which of the family's models it is, for people: `1.x`, `2.x inpainting`, `XL refiner`…
-fn variant(unet: &UnetConfig, numbers: Option<Numbers>, [inpainting, edits]: [bool; 2]) -> String {
-    let version = match numbers {
+/// Which generation of the family it is, for people.
+fn version(unet: &UnetConfig, numbers: Option<Numbers>) -> &'static str {
+    match numbers {
         Some(Numbers::Sizes) => "XL",
         Some(Numbers::Score) => "XL refiner",
         None if unet.linear_projection => "2.x",
         None => "1.x",
-    };
-    let kind = match (inpainting, unet.guidance_channels) {
+    }
+}
+
+/// What it was made for, to stand after its generation.
+fn kind(unet: &UnetConfig, [inpainting, edits]: [bool; 2]) -> &'static str {
+    match (inpainting, unet.guidance_channels) {
         (true, _) => " inpainting",
         _ if edits => " InstructPix2Pix",
         (false, Some(_)) => " LCM",
         (false, None) => "",
-    };
-    format!("{version}{kind}")
+    }
 }
 
 fn read_noise(files: &ModelFiles, is_xl: bool) -> Result<NoiseTable> {

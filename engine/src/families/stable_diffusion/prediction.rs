@@ -21,6 +21,17 @@ pub(super) enum Version {
     Xl,
 }
 
+impl Version {
+    /// As models of equal versions can lend each other parts.
+    pub(super) const fn id(self) -> &'static str {
+        match self {
+            Self::First => "1.x",
+            Self::Second => "2.x",
+            Self::Xl => "XL",
+        }
+    }
+}
+
 /// What was found, and why.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Inferred {

@@ -4,10 +4,14 @@
 
 use serde_json::{Value, json};
 
+use super::autoencoder::AutoencoderConfig;
 use super::prediction::{self, Version};
 use super::single_xl;
-use crate::error::{EngineError, Result};
-use crate::families::single::{Beside, Made};
+use super::text::TextConfig;
+use crate::error::Result;
+use crate::families::model::Fit;
+use crate::families::single::{Beside, Lacking, Lacks, Made};
+use crate::weights::files::ModelFiles;
 use crate::weights::names::TextKind;
 use crate::weights::single::SingleFile;
 
@@ -21,25 +25,80 @@ const HEAD_CHANNELS: usize = 64;
 const COUNT_LIMIT: usize = 64;
 
 /// What this family makes of a file; `None` when its UNet is of another family or not there.
-pub(super) fn make(file: &SingleFile, beside: &Beside) -> Option<Result<Made>> {
+pub(super) fn make(
+    file: &SingleFile,
+    beside: &Beside,
+    lender: Option<&ModelFiles>,
+) -> Option<Result<Made>> {
     let unet = Shapes { file, part: "unet" };
-    let ours = unet.side("conv_in.weight", 0).is_some()
-        && unet
-            .side("down_blocks.0.resnets.0.conv1.weight", 0)
-            .is_some();
+    // A ControlNet has the way down, not the way up.
+    let ours = [
+        "conv_in.weight",
+        "down_blocks.0.resnets.0.conv1.weight",
+        "conv_out.weight",
+    ]
+    .iter()
+    .all(|name| unet.side(name, 0).is_some());
     // unCLIP and the upscaler add other embeddings to the time's.
+    let source = Source { file, lender };
     let others = unet.side("class_embedding.weight", 0).is_some()
-        || unet.side(single_xl::ADDED, 0).is_some() && !single_xl::is_xl(&unet);
+        || unet.side(single_xl::ADDED, 0).is_some() && !single_xl::is_xl(&source);
     if !ours || others {
         return None;
     }
-    Some(make_checked(file, beside, &unet))
+    Some(make_checked(&source, beside, &unet))
 }
 
-fn make_checked(file: &SingleFile, beside: &Beside, unet: &Shapes<'_>) -> Result<Made> {
+/// A file, and the model that lends what it does not hold.
+#[derive(Clone, Copy)]
+pub(super) struct Source<'a> {
+    pub(super) file: &'a SingleFile,
+    lender: Option<&'a ModelFiles>,
+}
+
+impl Source<'_> {
+    /// Whether either holds a part.
+    pub(super) fn has(&self, part: &str) -> bool {
+        let config = format!("{part}/config.json");
+        let lends = |lender: &ModelFiles| lender.exists(&config);
+        self.file.parts.contains_key(part) || self.lender.is_some_and(lends)
+    }
+
+    /// Channels of the vector that the second text encoder gives for the whole text.
+    pub(super) fn pooled_channels(&self) -> Result<Option<usize>> {
+        let part = "text_encoder_2";
+        if self.file.parts.contains_key(part) {
+            let text = Shapes {
+                file: self.file,
+                part,
+            };
+            return Ok(text.side("text_projection.weight", 0));
+        }
+        let read = |lender| TextConfig::read(lender, part);
+        let config = self.lender.map(read).transpose()?;
+        Ok(config.map(|config| config.projection))
+    }
+
+    /// Latent pixels of a picture's side.
+    fn latent_side(&self, side_px: usize) -> Result<usize> {
+        let own = self.file.parts.contains_key("vae");
+        let factor = match self.lender.filter(|_| !own) {
+            Some(lender) => AutoencoderConfig::read(lender)?.factor(),
+            None => {
+                let config = vae_config(self.file);
+                let levels = config["block_out_channels"].as_array().map_or(1, Vec::len);
+                1 << levels.saturating_sub(1).min(16)
+            }
+        };
+        Ok(side_px / factor)
+    }
+}
+
+fn make_checked(source: &Source<'_>, beside: &Beside, unet: &Shapes<'_>) -> Result<Made> {
+    let file = source.file;
     let linear = unet.sides("down_blocks.0.attentions.0.proj_in.weight") == Some(2)
         || unet.sides("mid_block.attentions.0.proj_in.weight") == Some(2);
-    let version = match (single_xl::is_xl(unet), linear) {
+    let version = match (single_xl::is_xl(source), linear) {
         (true, _) => Version::Xl,
         (false, true) => Version::Second,
         (false, false) => Version::First,
@@ -47,23 +106,22 @@ fn make_checked(file: &SingleFile, beside: &Beside, unet: &Shapes<'_>) -> Result
     if version == Version::Xl {
         single_xl::refuse_other_noise(file)?;
     }
-    refuse_pieces(file, unet, version)?;
     let prediction = prediction::infer(file, beside, version)?;
     let mut made = Made::default();
     made.notes.push(prediction.note.clone());
+    let mut config = unet_config(unet, version != Version::First);
+    made.lacks = lacks(source, &config, version);
+    if made.lacks.is_some() && source.lender.is_none() {
+        return Ok(made);
+    }
     let native_px = match version {
         Version::Xl => 1024,
         Version::Second if prediction.is_velocity() => 768,
         Version::First | Version::Second => 512,
     };
 
-    let mut autoencoder = vae_config(file);
-    let levels = autoencoder["block_out_channels"]
-        .as_array()
-        .map_or(1, Vec::len);
     let distilled = unet.side("time_embedding.cond_proj.weight", 0).is_some();
-    let mut config = unet_config(unet, version != Version::First);
-    config["sample_size"] = json!(native_px >> levels.saturating_sub(1).min(16));
+    config["sample_size"] = json!(source.latent_side(native_px)?);
     let in_channels = unet.side("conv_in.weight", 1).unwrap_or(4);
     let out_channels = unet.side("conv_out.weight", 0).unwrap_or(4);
     let task = match (in_channels > out_channels, in_channels == 2 * out_channels) {
@@ -72,9 +130,8 @@ fn make_checked(file: &SingleFile, beside: &Beside, unet: &Shapes<'_>) -> Result
         (false, _) => Task::Draw,
     };
     if version == Version::Xl {
-        autoencoder["scaling_factor"] = json!(single_xl::SCALING_FACTOR);
-        single_xl::complete(unet, &mut config);
-        made.config("model_index.json", single_xl::index(unet, task));
+        single_xl::complete(source, &mut config)?;
+        made.config("model_index.json", single_xl::index(source, task));
         single_xl::add_texts(&mut made, file);
     } else {
         let class = match (distilled, task) {
@@ -84,10 +141,18 @@ fn make_checked(file: &SingleFile, beside: &Beside, unet: &Shapes<'_>) -> Result
             (false, Task::Draw) => "StableDiffusionPipeline",
         };
         made.config("model_index.json", json!({"_class_name": class}));
-        add_text(&mut made, file, "text_encoder", "tokenizer");
+        if file.parts.contains_key("text_encoder") {
+            add_text(&mut made, file, "text_encoder", "tokenizer");
+        }
     }
     made.config("unet/config.json", config);
-    made.config("vae/config.json", autoencoder);
+    if file.parts.contains_key("vae") {
+        let mut autoencoder = vae_config(file);
+        if version == Version::Xl {
+            autoencoder["scaling_factor"] = json!(single_xl::SCALING_FACTOR);
+        }
+        made.config("vae/config.json", autoencoder);
+    }
     made.config(
         "scheduler/scheduler_config.json",
         prediction.scheduler(distilled, version),
@@ -105,35 +170,37 @@ pub(super) enum Task {
     Edit,
 }
 
-/// A network alone is no model yet.
-fn refuse_pieces(file: &SingleFile, unet: &Shapes<'_>, version: Version) -> Result<()> {
-    let (parts, name): (&[(&str, &str)], _) = match version {
-        Version::Xl => single_xl::parts(unet),
+/// What the file does not hold of its model.
+fn lacks(source: &Source<'_>, unet: &Value, version: Version) -> Option<Lacks> {
+    let (parts, name): (&[Lacking], _) = match version {
+        Version::Xl => single_xl::parts(source),
         Version::Second => (PARTS, "2.x"),
         Version::First => (PARTS, "1.x"),
     };
-    let missing: Vec<&str> = parts
-        .iter()
-        .filter(|(part, _)| !file.parts.contains_key(*part))
-        .map(|(_, name)| *name)
-        .collect();
-    if missing.is_empty() {
-        return Ok(());
-    }
-    Err(EngineError::UnsupportedModel {
-        path: file.source.label().to_owned(),
-        found: format!(
-            "a UNet of Stable Diffusion {name} without {}",
-            missing.join(" and ")
-        ),
-        remedy: "choose a whole checkpoint, with all its parts in the file".to_owned(),
+    let is_missing = |part: &Lacking| !source.file.parts.contains_key(part.folder);
+    let parts: Vec<Lacking> = parts.iter().copied().filter(is_missing).collect();
+    let channels = |name: &str| unet[name].as_u64().unwrap_or(0) as usize;
+    (!parts.is_empty()).then(|| Lacks {
+        network: format!("Stable Diffusion {name}"),
+        parts,
+        fit: Fit {
+            version: version.id(),
+            text_channels: channels("cross_attention_dim"),
+            latent_channels: channels("out_channels"),
+        },
     })
 }
 
 /// What a model needs beside its UNet.
-const PARTS: &[(&str, &str)] = &[
-    ("text_encoder", "the text encoder"),
-    ("vae", "the autoencoder"),
+const PARTS: &[Lacking] = &[
+    Lacking {
+        folder: "text_encoder",
+        name: "the text encoder",
+    },
+    Lacking {
+        folder: "vae",
+        name: "the autoencoder",
+    },
 ];
 
 /// Adds a text encoder's configuration and its tokenizer.

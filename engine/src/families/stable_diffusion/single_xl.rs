@@ -3,9 +3,9 @@
 
 use serde_json::{Value, json};
 
-use super::single::{Shapes, Task, add_text};
+use super::single::{Shapes, Source, Task, add_text};
 use crate::error::{EngineError, Result};
-use crate::families::single::Made;
+use crate::families::single::{Lacking, Made};
 use crate::weights::single::SingleFile;
 
 /// The tensor whose second side says how much is added to the time embedding.
@@ -16,35 +16,60 @@ pub(super) const SCALING_FACTOR: f64 = 0.13025;
 const BASE_CHANNELS: usize = 2816;
 const REFINER_CHANNELS: usize = 2560;
 
-/// Whether a UNet with something added is XL's: by its published widths, or by the text encoder that
-/// no other model has.
-pub(super) fn is_xl(unet: &Shapes<'_>) -> bool {
+/// Whether a UNet with something added is XL's: by its published widths, by the text encoder that no
+/// other model has, or, where there is no text encoder, by a first level that reads no text (unCLIP's
+/// does).
+pub(super) fn is_xl(source: &Source<'_>) -> bool {
+    let unet = unet(source);
     let added = unet.side(ADDED, 1);
     let published = matches!(added, Some(BASE_CHANNELS | REFINER_CHANNELS));
-    published || added.is_some() && unet.file.parts.contains_key("text_encoder_2")
+    let first = unet.side("down_blocks.0.attentions.0.norm.weight", 0);
+    let by_shape = is_alone(source) && first.is_none();
+    published || added.is_some() && (source.has("text_encoder_2") || by_shape)
+}
+
+fn unet<'a>(source: &Source<'a>) -> Shapes<'a> {
+    Shapes {
+        file: source.file,
+        part: "unet",
+    }
+}
+
+/// Whether there is no text encoder that could tell.
+fn is_alone(source: &Source<'_>) -> bool {
+    !source.has("text_encoder") && !source.has("text_encoder_2")
 }
 
 /// Whether it is the refiner's.
-fn is_refiner(unet: &Shapes<'_>) -> bool {
-    match unet.side(ADDED, 1) {
+fn is_refiner(source: &Source<'_>) -> bool {
+    match unet(source).side(ADDED, 1) {
         Some(BASE_CHANNELS) => false,
         Some(REFINER_CHANNELS) => true,
-        _ => !unet.file.parts.contains_key("text_encoder"),
+        _ => !source.has("text_encoder") && !is_alone(source),
     }
 }
 
 /// What the model needs beside its UNet, and its name.
-pub(super) fn parts(unet: &Shapes<'_>) -> (&'static [(&'static str, &'static str)], &'static str) {
-    if is_refiner(unet) {
+pub(super) fn parts(source: &Source<'_>) -> (&'static [Lacking], &'static str) {
+    if is_refiner(source) {
         return (&PARTS[1..], "XL refiner");
     }
     (PARTS, "XL")
 }
 
-const PARTS: &[(&str, &str)] = &[
-    ("text_encoder", "the first text encoder"),
-    ("text_encoder_2", "the second text encoder"),
-    ("vae", "the autoencoder"),
+const PARTS: &[Lacking] = &[
+    Lacking {
+        folder: "text_encoder",
+        name: "the first text encoder",
+    },
+    Lacking {
+        folder: "text_encoder_2",
+        name: "the second text encoder",
+    },
+    Lacking {
+        folder: "vae",
+        name: "the autoencoder",
+    },
 ];
 
 /// Kin of XL that were trained on noise levels without steps carry their numbers.
@@ -64,22 +89,23 @@ pub(super) fn refuse_other_noise(file: &SingleFile) -> Result<()> {
 }
 
 /// Adds to the UNet's configuration what joins its time embedding.
-pub(super) fn complete(unet: &Shapes<'_>, config: &mut Value) {
-    let vector = Shapes {
-        file: unet.file,
-        part: "text_encoder_2",
-    };
-    let added = unet.side(ADDED, 1).unwrap_or(0);
-    let numbers = added.saturating_sub(vector.side("text_projection.weight", 0).unwrap_or(0));
-    let count = if is_refiner(unet) { 5 } else { 6 };
+///
+/// # Errors
+/// For a lender whose configuration is broken.
+pub(super) fn complete(source: &Source<'_>, config: &mut Value) -> Result<()> {
+    let added = unet(source).side(ADDED, 1).unwrap_or(0);
+    let numbers = added.saturating_sub(source.pooled_channels()?.unwrap_or(0));
+    let count = if is_refiner(source) { 5 } else { 6 };
     config["addition_embed_type"] = json!("text_time");
     config["addition_time_embed_dim"] = json!(numbers / count);
     config["projection_class_embeddings_input_dim"] = json!(added);
+    Ok(())
 }
 
 /// `model_index.json`. The base takes zeros for no negative prompt, the refiner does not.
-pub(super) fn index(unet: &Shapes<'_>, task: Task) -> Value {
-    let class = match (is_refiner(unet), task) {
+pub(super) fn index(source: &Source<'_>, task: Task) -> Value {
+    let refiner = is_refiner(source);
+    let class = match (refiner, task) {
         (_, Task::Inpaint) => "StableDiffusionXLInpaintPipeline",
         (_, Task::Edit) => "StableDiffusionXLInstructPix2PixPipeline",
         (true, Task::Draw) => "StableDiffusionXLImg2ImgPipeline",
@@ -87,8 +113,8 @@ pub(super) fn index(unet: &Shapes<'_>, task: Task) -> Value {
     };
     json!({
         "_class_name": class,
-        "force_zeros_for_empty_prompt": !is_refiner(unet),
-        "requires_aesthetics_score": is_refiner(unet),
+        "force_zeros_for_empty_prompt": !refiner,
+        "requires_aesthetics_score": refiner,
     })
 }
 

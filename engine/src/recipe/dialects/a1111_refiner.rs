@@ -9,7 +9,10 @@ pub(super) const MODEL: &str = "Refiner";
 pub(super) const SWITCH: &str = "Refiner switch at";
 
 pub(super) fn write(recipe: &Recipe, pairs: &mut Vec<(&'static str, String)>) {
-    let Some(Refiner { model, switch_at }) = &recipe.refiner else {
+    let Some(Refiner {
+        model, switch_at, ..
+    }) = &recipe.refiner
+    else {
         return;
     };
     let hash = model.sha256.as_deref().and_then(|hash| hash.get(..10));
@@ -46,5 +49,9 @@ pub(super) fn read<'a>(
         sha256: None,
         short_hash,
     };
-    recipe.refiner = Some(Refiner { model, switch_at });
+    recipe.refiner = Some(Refiner {
+        model,
+        switch_at,
+        parts_from: None,
+    });
 }

@@ -77,6 +77,7 @@ fn every_sampler_and_schedule_survives() {
 fn network_options_survive_under_a1111s_keys() {
     let mut record = record();
     record.recipe.network = NetworkOptions {
+        parts_from: None,
         guidance_interval: GuidanceInterval {
             from: 0.2,
             until: 0.75,
@@ -333,6 +334,7 @@ fn a_refiner_is_written_and_read_with_its_hash_and_switch() {
             short_hash: None,
         },
         switch_at: 0.75,
+        parts_from: None,
     });
     let text = write(&record);
     let pairs = "Refiner: sd_xl_refiner_1.0 [7440042bbd], Refiner switch at: 0.75";

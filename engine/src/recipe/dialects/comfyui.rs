@@ -9,8 +9,10 @@ use std::collections::{HashSet, VecDeque};
 
 use serde_json::{Map, Value};
 
+use super::names::stem;
 use super::{Dialect, DialectSpec, Foreign, Reader, Texts, comfyui_workflow, json, number, text};
 use super::{whole, without_our_words};
+use crate::recipe::ModelRef;
 
 pub(super) const SPEC: DialectSpec = DialectSpec {
     dialect: Dialect::ComfyUi,
@@ -230,9 +232,49 @@ fn words(graph: &Graph, source: &str, is_negative: bool) -> Vec<String> {
 /// What stands before an embedding's name there; here the name alone does.
 const EMBEDDING: &str = "embedding:";
 
+/// Names under which nodes hold a model's file.
+const MODEL_NAMES: &[&str] = &["ckpt_name", "unet_name", "model_name"];
+
+/// The file at the end of the sampler's model links: another may give the text encoders.
+fn own_model<'a>(graph: &'a Graph, settings: &[&str]) -> Option<&'a Value> {
+    let mut links = settings.iter();
+    let mut at = links.find_map(|id| graph.input(id, "model").and_then(link))?;
+    for _ in 0..MOST_LINKS {
+        let named = MODEL_NAMES.iter().find_map(|name| graph.value(at, name));
+        if named.is_some() {
+            return named;
+        }
+        at = graph.input(at, "model").and_then(link)?;
+    }
+    None
+}
+
+/// Where text encoders come from, if not from the model: a checkpoint, or files of their own.
+fn lender(graph: &Graph, settings: &[&str], model: Option<&Value>, reader: &mut Reader) {
+    let other = graph.nearest(settings, &["ckpt_name"]);
+    if let Some(name) = other.filter(|other| Some(*other) != model) {
+        reader.recipe.network.parts_from = name.as_str().map(|name| ModelRef {
+            id: stem(name).to_owned(),
+            ..ModelRef::default()
+        });
+        return;
+    }
+    let files = ["clip_name", "clip_name1", "clip_name2"];
+    let files = files.map(|name| graph.nearest(settings, &[name]).and_then(Value::as_str));
+    let files: Vec<&str> = files.into_iter().flatten().collect();
+    if !files.is_empty() {
+        let why = format!(
+            "{} lie in files of their own; those of a whole model are taken",
+            files.join(", ")
+        );
+        reader.note("text encoders", why);
+    }
+}
+
 fn model(graph: &Graph, settings: &[&str], reader: &mut Reader) {
-    let name = graph.nearest(settings, &["ckpt_name", "unet_name", "model_name"]);
+    let name = own_model(graph, settings).or_else(|| graph.nearest(settings, MODEL_NAMES));
     reader.model(name.and_then(Value::as_str), None);
+    lender(graph, settings, name, reader);
     for id in settings {
         let class = graph.class(id);
         let named = |name: &str| graph.value(id, name).and_then(Value::as_str).unwrap_or("?");
@@ -277,5 +319,47 @@ fn start(graph: &Graph, base: &str, settings: &[&str], reader: &mut Reader) {
         let why =
             format!("{strength}; the start picture is not in the file, open it to repeat this");
         reader.note("denoise", why);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    /// As the makers of SDXL Lightning publish it: their network, words read by the base model.
+    fn graph(encoders: &Value) -> Graph {
+        let graph = json!({
+            "1": {"class_type": "KSampler", "inputs": {"model": ["2", 0], "positive": ["3", 0],
+                  "negative": ["4", 0], "latent_image": ["5", 0], "seed": 1, "steps": 4, "cfg": 1.0,
+                  "sampler_name": "euler", "scheduler": "sgm_uniform", "denoise": 1.0}},
+            "2": {"class_type": "LoraLoader", "inputs": {"model": ["6", 0], "clip": ["7", 1],
+                  "lora_name": "ink.safetensors", "strength_model": 1.0, "strength_clip": 1.0}},
+            "3": {"class_type": "CLIPTextEncode", "inputs": {"text": "a cat", "clip": ["2", 1]}},
+            "4": {"class_type": "CLIPTextEncode", "inputs": {"text": "", "clip": ["7", 1]}},
+            "5": {"class_type": "EmptyLatentImage", "inputs": {"width": 1024, "height": 1024}},
+            "6": {"class_type": "UNETLoader", "inputs": {"unet_name": "sdxl_lightning_4step_unet.safetensors"}},
+            "7": encoders,
+            "8": {"class_type": "VAEDecode", "inputs": {"samples": ["1", 0], "vae": ["7", 2]}},
+            "9": {"class_type": "SaveImage", "inputs": {"images": ["8", 0]}},
+        });
+        Graph(graph.as_object().expect("an object").clone())
+    }
+
+    #[test]
+    fn a_network_alone_and_the_checkpoint_that_reads_the_words_are_told_apart() {
+        let texts = Texts::default();
+        let base = json!({"class_type": "CheckpointLoaderSimple",
+                          "inputs": {"ckpt_name": "SDXL/sd_xl_base_1.0.safetensors"}});
+        let read = read_graph(&texts, &graph(&base)).expect("a recipe");
+        assert_eq!(read.recipe.model.id, "sdxl_lightning_4step_unet");
+        let lender = read.recipe.network.parts_from.expect("a lender");
+        assert_eq!(lender.id, "sd_xl_base_1.0");
+        let files = json!({"class_type": "DualCLIPLoader",
+                           "inputs": {"clip_name1": "clip_l.safetensors", "clip_name2": "clip_g.safetensors"}});
+        let read = read_graph(&texts, &graph(&files)).expect("a recipe");
+        assert_eq!(read.recipe.network.parts_from, None);
+        let told = |note: &String| note.starts_with("text encoders: clip_l.safetensors, clip_g");
+        assert!(read.notes.iter().any(told), "{:?}", read.notes);
     }
 }

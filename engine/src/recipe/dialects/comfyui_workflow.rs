@@ -41,6 +41,9 @@ const WIDGETS: &[(&str, &[&str])] = &[
     ("CLIPTextEncode", &["text"]),
     ("CheckpointLoaderSimple", &["ckpt_name"]),
     ("UNETLoader", &["unet_name"]),
+    ("UnetLoaderGGUF", &["unet_name"]),
+    ("CLIPLoader", &["clip_name"]),
+    ("DualCLIPLoader", &["clip_name1", "clip_name2"]),
     ("VAELoader", &["vae_name"]),
     (
         "LoraLoader",

@@ -265,6 +265,7 @@ impl Reader {
                 ..ModelRef::default()
             },
             switch_at: switch_at.map_or(usual, |at| at.clamp(0.0, 1.0)),
+            parts_from: None,
         });
     }
 

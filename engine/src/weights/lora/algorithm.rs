@@ -3,7 +3,7 @@
 
 use super::file::{AddOnFile, Module, Role};
 use super::maths::Sides;
-use super::{decompose, hadamard, ia3, kronecker, low_rank, whole};
+use super::{decompose, general, hadamard, ia3, kronecker, low_rank, orthogonal, whole};
 use crate::error::Result;
 
 /// Longest side of a factor: layers have at most some ten thousand channels.
@@ -82,6 +82,12 @@ pub(super) fn check(file: &AddOnFile, module: &Module, shape: &[usize]) -> Resul
         if ia3::is_here(module) {
             return ia3::check(module, sides);
         }
+        if orthogonal::is_here(module) {
+            orthogonal::check(module, sides)?;
+        }
+        if general::is_here(module) {
+            general::check(module, sides)?;
+        }
         if let Some(algorithm) = algorithm(module) {
             (algorithm.check)(module, sides)?;
         }
@@ -98,8 +104,7 @@ pub(super) fn check(file: &AddOnFile, module: &Module, shape: &[usize]) -> Resul
         }
         Ok(())
     };
-    checked()
-        .map_err(|why: String| file.bad(module, format!("{why}; it was made for another model")))
+    checked().map_err(|why: String| file.misfit(module, &why))
 }
 
 /// What changes a bias.
@@ -112,7 +117,13 @@ pub(super) fn changes_bias(module: &Module) -> bool {
 
 /// Whether the module changes the weight itself, not only the bias.
 pub(super) fn changes_weight(module: &Module) -> bool {
-    algorithm(module).is_some() || ia3::is_here(module) || decompose::is_here(module)
+    let by_itself = [
+        ia3::is_here,
+        orthogonal::is_here,
+        general::is_here,
+        decompose::is_here,
+    ];
+    algorithm(module).is_some() || by_itself.iter().any(|is_here| is_here(module))
 }
 
 /// A place of a module in the model, for settings that speak of it.
@@ -135,14 +146,22 @@ pub(super) fn apply(
     if ia3::is_here(module) {
         return ia3::apply(file, module, strength as f32, weight, sides);
     }
+    if orthogonal::is_here(module) {
+        return orthogonal::apply(file, module, strength as f32, weight, sides);
+    }
     let mut delta = vec![0.0; sides.count()];
-    if let Some(algorithm) = algorithm(module) {
-        let rank = (algorithm.check)(module, sides).map_err(|why| file.bad(module, why))?;
+    let mut rank = None;
+    if general::is_here(module) {
+        let checked = general::check(module, sides).map_err(|why| file.bad(module, why))?;
+        rank = Some(checked);
+        delta = general::delta(file, module, weight, sides)?;
+    } else if let Some(algorithm) = algorithm(module) {
+        rank = (algorithm.check)(module, sides).map_err(|why| file.bad(module, why))?;
         delta = (algorithm.delta)(file, module, sides)?;
-        let scale = scale(file, module, place, rank)? as f32;
-        if scale != 1.0 {
-            delta.iter_mut().for_each(|value| *value *= scale);
-        }
+    }
+    let scale = scale(file, module, place, rank)? as f32;
+    if scale != 1.0 {
+        delta.iter_mut().for_each(|value| *value *= scale);
     }
     if decompose::is_here(module) {
         let change = (strength as f32, delta.as_slice());

@@ -43,6 +43,14 @@ pub(super) enum Role {
     DiffBias,
     Ia3,
     Ia3OnInput,
+    /// Blocks of OFT and BOFT.
+    Rotations,
+    /// Their factor on each output.
+    Rescale,
+    GeneralA1,
+    GeneralA2,
+    GeneralB1,
+    GeneralB2,
     /// Of an algorithm that is not computed here.
     Foreign,
 }
@@ -89,11 +97,13 @@ const SUFFIXES: &[(&str, Role)] = &[
     (".b_norm", Role::DiffBias),
     (".on_input", Role::Ia3OnInput),
     (".oft_diag", Role::Foreign),
-    (".oft_blocks", Role::Foreign),
-    (".a1.weight", Role::Foreign),
-    (".a2.weight", Role::Foreign),
-    (".b1.weight", Role::Foreign),
-    (".b2.weight", Role::Foreign),
+    (".oft_blocks", Role::Rotations),
+    (".rescale", Role::Rescale),
+    (".a1.weight", Role::GeneralA1),
+    (".a2.weight", Role::GeneralA2),
+    (".b1.weight", Role::GeneralB1),
+    (".b2.weight", Role::GeneralB2),
+    (".bm.weight", Role::Foreign),
     (".weight", Role::Ia3),
 ];
 
@@ -119,8 +129,25 @@ impl Module {
         first.map_or("", |(name, _)| name.as_str())
     }
 
+    /// Inputs of the layer that it was made for, where its own tensors tell.
+    fn inputs(&self) -> Option<usize> {
+        let side = |role| self.shape(role)?.get(1).copied();
+        let factors = || {
+            let first = side(Role::Kron1).or_else(|| side(Role::Kron1B))?;
+            let second = side(Role::Kron2).or_else(|| side(Role::Kron2B))?;
+            first.checked_mul(second)
+        };
+        let whole = [Role::Down, Role::Hada1B, Role::Diff, Role::GeneralA2];
+        whole.into_iter().find_map(side).or_else(factors)
+    }
+
     fn is_known(&self) -> bool {
-        let core = |role: &Role| !matches!(role, Role::Alpha | Role::Scale | Role::Foreign);
+        let core = |role: &Role| {
+            !matches!(
+                role,
+                Role::Alpha | Role::Scale | Role::Rescale | Role::Foreign
+            )
+        };
         // A plain weight is IA3's only beside its mark: else it is a network's own.
         (self.has(Role::Ia3) && self.has(Role::Ia3OnInput))
             || self
@@ -181,7 +208,7 @@ impl AddOnFile {
             return Err(EngineError::bad_file(
                 path,
                 format!("no LoRA or LyCORIS that is known here: its first tensor is “{first}”"),
-                "choose a LoRA, LoCon, LoHa, LoKr, DoRA or (IA)3 file",
+                "choose a LoRA, LoCon, LoHa, LoKr, DoRA, (IA)3, OFT, BOFT or GLoRA file",
             ));
         }
         let notes = left.first().map(|first| {
@@ -204,7 +231,8 @@ impl AddOnFile {
         self.source.label()
     }
 
-    /// Ids of the algorithms it uses: `lora`, `loha`, `lokr`, `full`, `ia3`, and `dora` beside them.
+    /// Ids of the algorithms it uses: `lora`, `loha`, `lokr`, `full`, `ia3`, `oft`, `boft`, `glora`, and
+    /// `dora` beside them.
     pub fn algorithms(&self) -> Vec<&'static str> {
         let mut found = BTreeSet::new();
         for module in self.modules.values() {
@@ -215,12 +243,16 @@ impl AddOnFile {
                 (Role::Kron1A, "lokr"),
                 (Role::Diff, "full"),
                 (Role::Ia3, "ia3"),
+                (Role::GeneralA1, "glora"),
                 (Role::Dora, "dora"),
                 (Role::Magnitude, "dora"),
             ] {
                 if module.has(role) {
                     found.insert(id);
                 }
+            }
+            if let Some(blocks) = module.shape(Role::Rotations) {
+                found.insert(if blocks.len() > 3 { "boft" } else { "oft" });
             }
         }
         found.into_iter().collect()
@@ -232,7 +264,7 @@ impl AddOnFile {
         let widths = self.modules.iter().filter_map(|(name, module)| {
             let name = name.replace('.', "_");
             let reads = name.ends_with("attn2_to_k") || name.ends_with("attn2_to_v");
-            module.shape(Role::Down).filter(|_| reads)?.get(1).copied()
+            module.inputs().filter(|_| reads)
         });
         match widths.max() {
             Some(768) => "Stable Diffusion 1.x",
@@ -246,6 +278,16 @@ impl AddOnFile {
     pub(super) fn bad(&self, module: &Module, why: impl std::fmt::Display) -> EngineError {
         let problem = format!("tensor “{}”: {why}", module.label());
         EngineError::bad_file(self.path(), problem, REMEDY)
+    }
+
+    /// A message about a module that fits no layer of this model.
+    pub(super) fn misfit(&self, module: &Module, why: &str) -> EngineError {
+        let problem = format!(
+            "tensor “{}”: {why}; it was made for another model",
+            module.label()
+        );
+        let remedy = "choose one that was made for this model's family";
+        EngineError::bad_file(self.path(), problem, remedy)
     }
 
     /// A tensor's numbers and shape; `None` when the module has none of that role.

@@ -80,7 +80,7 @@ pub(super) fn tucker(
 }
 
 /// (a, b, c) to (a, c, b).
-fn swapped(values: &[f32], [_, b, c]: [usize; 3]) -> Vec<f32> {
+pub(super) fn swapped(values: &[f32], [_, b, c]: [usize; 3]) -> Vec<f32> {
     let pages = values.chunks_exact((b * c).max(1));
     pages.flat_map(|page| transposed(page, [b, c])).collect()
 }

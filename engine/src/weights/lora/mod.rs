@@ -2,7 +2,8 @@
 //!
 //! - `file` reads a file's header and sorts its tensors into modules, one a layer;
 //! - `naming` finds the layer that a module speaks of, in every published naming;
-//! - `low_rank`, `hadamard`, `kronecker`, `whole`, `ia3`, `decompose`: an algorithm each;
+//! - `low_rank`, `hadamard`, `kronecker`, `whole`, `ia3`, `orthogonal`, `general`, `decompose`: an
+//!   algorithm each;
 //! - [`adapt`] brings a loaded model to a set of add-ons, and away from it.
 //!
 //! A changed weight is always computed from the model's own file, in f32, and packed again: nothing
@@ -13,12 +14,14 @@ mod algorithm;
 mod alpha;
 mod decompose;
 mod file;
+mod general;
 mod hadamard;
 mod ia3;
 mod kronecker;
 mod low_rank;
 mod maths;
 mod naming;
+mod orthogonal;
 mod whole;
 
 pub use adapt::{Adapted, Adapter, Misfits, Strengths};

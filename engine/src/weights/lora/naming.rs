@@ -1,6 +1,6 @@
 //! Which tensor of a model an add-on's module belongs to, in all namings: kohya's
 //! (`lora_unet_down_blocks_…`), LDM's blocks under kohya's prefix (`lora_unet_input_blocks_…`),
-//! diffusers' and PEFT's dotted ones. No name is taken apart: the model's own names are brought to
+//! diffusers', PEFT's and ComfyUI's dotted ones. No name is taken apart: the model's own names are brought to
 //! every spelling, and looked up.
 
 use std::collections::{BTreeSet, HashMap};
@@ -18,6 +18,8 @@ const PREFIXES: &[(&str, &str)] = &[
     ("unet.", "unet"),
     ("text_encoder_2.", "text_encoder_2"),
     ("text_encoder.", "text_encoder"),
+    ("text_encoders.clip_l.transformer.", "text_encoder"),
+    ("text_encoders.clip_g.transformer.", "text_encoder_2"),
     ("model.diffusion_model.", "unet"),
     ("diffusion_model.", "unet"),
 ];
