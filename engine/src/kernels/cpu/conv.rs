@@ -3,6 +3,9 @@
 //! No window is ever copied: for each output pixel and each place of the window the tile gets a
 //! pointer to the input pixel's channels, or to zeros outside the picture. Enlarging the picture to
 //! twice its size by repetition before the convolution is then only other pointers.
+//!
+//! Windows of 3x3 over enough channels take the way of [`super::winograd`] instead, with a quarter of the
+//! products.
 
 use std::sync::Arc;
 

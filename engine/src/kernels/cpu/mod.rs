@@ -9,8 +9,9 @@
 //! Values are stored as `f32` or [`half::bf16`] ([`Element`]); every sum is kept in f32. Weights are
 //! packed for one of the two ([`Precision`]); an activation in the other precision is converted on
 //! entry, so a network that means to be fast keeps its activations in its weights' precision.
-//! In bf16 the products use the processor's dot product where it has one; elsewhere bf16 weights are
-//! widened as they are used, and the arithmetic is f32's.
+//! In bf16 the products use the processor's dot product where it has one that is faster than its f32
+//! multiply-add; elsewhere bf16 weights are widened as they are used, and the arithmetic is f32's. So
+//! it is everywhere in convolutions with few products ([`conv`]), which take fewer still in f32.
 //!
 //! # Determinism
 //! Work is split over rows and columns of the result, never over a sum, and every split is made of
