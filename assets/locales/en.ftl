@@ -302,6 +302,7 @@ forecast-tip-memory-of = Memory: about { $memory } of { $available } that this p
 forecast-tip-too-large = This will probably not fit: a smaller size, bf16 precision or another model needs less.
 forecast-tip-networks = To fit, the text encoders leave memory once the prompts are read, and come back for the next ones.
 forecast-tip-one-at-a-time = To fit, only one network is in memory at a time and is read again when it is needed: this takes longer.
+forecast-tip-layer-by-layer = To fit, each layer is read from its file whenever it is used: this takes much longer.
 forecast-tip-estimated = Memory is estimated until a picture of this kind was made here.
 forecast-tip-time = Time: about { $time }
 forecast-tip-no-time = Time: known once a picture of this model, size and precision was made here

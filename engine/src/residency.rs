@@ -18,6 +18,9 @@ pub enum Residency {
     Networks,
     /// Besides, a denoising network goes when another or the last decoder takes over.
     OneAtATime,
+    /// No weights but those of the layer at work: each is read from its file, and made from its numbers
+    /// there (quantised ones of a GGUF, say), for every use.
+    LayerByLayer,
 }
 
 impl Residency {
@@ -29,10 +32,10 @@ impl Residency {
         let Some(available) = available_bytes else {
             return Self::Everything;
         };
-        [Self::Everything, Self::Networks]
+        [Self::Everything, Self::Networks, Self::OneAtATime]
             .into_iter()
             .find(|&one| needed_bytes(one) <= available)
-            .unwrap_or(Self::OneAtATime)
+            .unwrap_or(Self::LayerByLayer)
     }
 
     /// Whether weights are let go of that a later picture needs again.
@@ -52,6 +55,10 @@ pub(crate) struct Models<'a> {
 
 /// Bytes of activations a picture pixel in f32: what runs of Stable Diffusion 1.5 showed.
 const ACTIVATION_BYTES: f64 = 4800.0;
+
+/// Numbers of a large layer, in its file's form and in the run's at once: those of XL's largest have
+/// 13 million.
+const LAYER_NUMBERS: f64 = 30e6;
 
 /// The program itself, its window and what the system's graphics take, in bytes.
 const PROGRAM_BYTES: f64 = 150e6;
@@ -80,11 +87,18 @@ pub(crate) fn estimate_bytes(
         model.size_bytes + lent.map_or(0, |parts| parts.size_bytes)
     })
     .sum();
+    let stored = || {
+        let models = [Some(models.first), models.refiner].into_iter().flatten();
+        models.map(stored_bytes)
+    };
     let (text, network): (f64, f64) = (texts().sum(), networks().sum());
     let held = match residency {
         Residency::Everything => all,
         Residency::Networks => all - text - network + network.max(most(&mut texts())),
         Residency::OneAtATime => all - text - network + most(&mut networks().chain(texts())),
+        Residency::LayerByLayer => {
+            all - text - network + LAYER_NUMBERS * bytes_now.max(most(&mut stored()))
+        }
     };
     let area = f64::from(width_px) * f64::from(height_px);
     let activations = area * ACTIVATION_BYTES * bytes_now / 4.0;
@@ -138,6 +152,7 @@ mod tests {
             Residency::Everything => 13,
             Residency::Networks => 10,
             Residency::OneAtATime => 6,
+            Residency::LayerByLayer => 2,
         };
         for (available, wanted) in [
             (None, Residency::Everything),
@@ -145,7 +160,9 @@ mod tests {
             (Some(12), Residency::Networks),
             (Some(10), Residency::Networks),
             (Some(9), Residency::OneAtATime),
-            (Some(1), Residency::OneAtATime),
+            (Some(6), Residency::OneAtATime),
+            (Some(5), Residency::LayerByLayer),
+            (Some(1), Residency::LayerByLayer),
         ] {
             assert_eq!(Residency::fitting(available, need), wanted, "{available:?}");
         }
@@ -200,6 +217,7 @@ mod tests {
             let all = need(Residency::Everything);
             assert_eq!(all - need(Residency::Networks), network_saved);
             assert_eq!(all - need(Residency::OneAtATime), one_saved);
+            assert!(need(Residency::LayerByLayer) < need(Residency::OneAtATime) - 1_000_000_000);
         }
     }
 

@@ -106,7 +106,8 @@ pub(crate) fn measure(folder: &str, python: Option<&str>) {
         .map_or("torch did not run".to_owned(), Peer::answer);
     println!(
         "Stable Diffusion 1.5 (random weights), 512 x 512, {} threads, kernels {}; {ROUNDS} rounds by turns after one\n\
-         to warm up. A step is the UNet on two pictures (guidance). Reference: {versions}.\n",
+         to warm up. A step is the UNet on two pictures (guidance). GFLOP/s counts also the products that 3x3 \
+         convolutions are spared. Reference: {versions}.\n",
         pool.current_num_threads(),
         trusted_isa().name()
     );

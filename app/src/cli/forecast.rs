@@ -62,6 +62,9 @@ fn lines(forecast: &Forecast) -> Vec<String> {
         Residency::OneAtATime => {
             Some("        of all networks one is in it at a time: slower, but it needs less")
         }
+        Residency::LayerByLayer => {
+            Some("        each layer is read from its file for every use: much slower, but it needs least")
+        }
     }.map(str::to_owned));
     if forecast.exceeds_memory() {
         lines.push("warning this will probably not fit into memory".to_owned());

@@ -148,6 +148,7 @@ fn forecast_tip(forecast: &Forecast) -> String {
         Residency::Everything => {}
         Residency::Networks => lines.push(t("forecast-tip-networks").to_owned()),
         Residency::OneAtATime => lines.push(t("forecast-tip-one-at-a-time").to_owned()),
+        Residency::LayerByLayer => lines.push(t("forecast-tip-layer-by-layer").to_owned()),
     }
     if !forecast.measured {
         lines.push(t("forecast-tip-estimated").to_owned());

@@ -152,6 +152,9 @@ pub trait Model: Send + Sync {
     }
     /// Gives the memory of a part's weights back, until they are needed again.
     fn set_aside(&self, part: ModelPart);
+    /// Whether weights that are read stay in memory for their next use, as they do at first. Where they
+    /// do not, those that are there go, and each is read from the file for every use of its layer.
+    fn keep(&self, keeps: bool);
     /// Whether all weights of a part are in memory.
     fn has(&self, part: ModelPart) -> bool;
     /// Encodes a text that holds for a whole step: [`crate::prompt::timeline`] comes before. What

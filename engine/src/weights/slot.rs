@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use super::Stored;
@@ -39,6 +40,8 @@ pub struct Slot<T>(Arc<Place<T>>);
 struct Place<T> {
     origin: Origin,
     state: RwLock<State<T>>,
+    /// Whether what was read for one use stays for the next.
+    keeps: AtomicBool,
     make: Make<T>,
 }
 
@@ -79,6 +82,9 @@ impl<T> Place<T> {
             return Ok(value);
         }
         let made = Arc::new((self.make)(self.numbers(self.change().as_ref())?)?);
+        if !self.keeps.load(Ordering::Relaxed) {
+            return Ok(made);
+        }
         let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
         Ok(Arc::clone(state.value.get_or_insert(made)))
     }
@@ -97,6 +103,7 @@ impl<T> Slot<T> {
         Self(Arc::new(Place {
             origin,
             state: RwLock::new(state),
+            keeps: AtomicBool::new(true),
             make: Box::new(make),
         }))
     }
@@ -129,6 +136,7 @@ trait AnyPlace: Send + Sync {
     fn is_empty(&self) -> bool;
     fn fill(&self) -> Result<()>;
     fn empty(&self);
+    fn keep(&self, keeps: bool);
     fn set_change(&self, change: Option<Change>) -> Result<()>;
 }
 
@@ -148,6 +156,10 @@ impl<T: Send + Sync> AnyPlace for Place<T> {
     fn empty(&self) {
         let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
         state.value = None;
+    }
+
+    fn keep(&self, keeps: bool) {
+        self.keeps.store(keeps, Ordering::Relaxed);
     }
 
     fn set_change(&self, change: Option<Change>) -> Result<()> {
@@ -220,6 +232,14 @@ impl Slots {
     pub fn empty(&self) {
         for named in self.0.values() {
             named.place.empty();
+        }
+    }
+
+    /// Whether a tensor that is read for one use stays in memory for the next; at first, each does.
+    /// What is there already stays until [`Self::empty`].
+    pub fn keep(&self, keeps: bool) {
+        for named in self.0.values() {
+            named.place.keep(keeps);
         }
     }
 
@@ -308,6 +328,22 @@ mod tests {
         let bad = |_: Stored| Err(EngineError::Cancelled);
         assert!(slots.change("a", Some(Arc::new(bad))).is_err());
         assert_eq!(*slot.get().unwrap(), [1.0, 2.0], "as it was");
+    }
+
+    #[test]
+    fn a_place_that_keeps_nothing_gives_the_same_each_time() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("weights");
+        write(&path, [1.0, 2.0]);
+        let slot = Slot::new(origin(&path), |stored| Ok(stored.into_f32()));
+        let slots = slots(&slot);
+        slots.keep(false);
+        let (first, second) = (slot.get().unwrap(), slot.get().unwrap());
+        assert_eq!(first, second);
+        assert!(!Arc::ptr_eq(&first, &second) && !slots.are_filled());
+        slots.keep(true);
+        assert!(Arc::ptr_eq(&slot.get().unwrap(), &slot.get().unwrap()));
+        assert!(slots.are_filled());
     }
 
     #[test]

@@ -71,10 +71,12 @@ impl Worker {
     /// As `Model::fetch`.
     pub(super) fn fetch(&mut self, job: JobId, cancel: &CancelToken) -> Result<()> {
         let models = || [&self.loaded, &self.refiner].into_iter().flatten();
+        let keeps = self.residency != Residency::LayerByLayer;
+        models().for_each(|loaded| loaded.model.keep(keeps));
         match self.residency {
             Residency::Everything if models().all(Loaded::is_whole) => return Ok(()),
             Residency::Everything => {}
-            Residency::Networks => return Ok(()),
+            Residency::Networks | Residency::LayerByLayer => return Ok(()),
             Residency::OneAtATime => {
                 models().for_each(|loaded| loaded.model.set_aside(ModelPart::Network));
                 return Ok(());

@@ -375,6 +375,15 @@ impl Model for StableDiffusion {
         self.places(part).all(Slots::are_filled)
     }
 
+    fn keep(&self, keeps: bool) {
+        for part in ModelPart::ALL {
+            self.places(part).for_each(|slots| slots.keep(keeps));
+            if !keeps {
+                self.set_aside(part);
+            }
+        }
+    }
+
     fn set_aside(&self, part: ModelPart) {
         self.places(part).for_each(Slots::empty);
         if part == ModelPart::Network {
