@@ -4,7 +4,7 @@
 //! pointer to the input pixel's channels, or to zeros outside the picture. Enlarging the picture to
 //! twice its size by repetition before the convolution is then only other pointers.
 //!
-//! Windows of 3x3 over enough channels take the way of [`super::winograd`] instead, with a quarter of the
+//! Windows of 3x3 over enough channels take the way of the module `winograd` instead, with a quarter of the
 //! products.
 
 use std::sync::Arc;
