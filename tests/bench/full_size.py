@@ -107,6 +107,11 @@ def save(network, folder, stem, key=lambda key: key):
 unet.save_config(f"{out}/diffusers/unet")
 vae.save_config(f"{out}/diffusers/vae")
 scheduler.save_config(f"{out}/diffusers/scheduler")
+# As published: without the default spacing, which other schedulers than PNDM would take for a wish.
+path = f"{out}/diffusers/scheduler/scheduler_config.json"
+config = json.load(open(path))
+config.pop("timestep_spacing", None)
+json.dump(config, open(path, "w"), indent=2)
 clip.config.save_pretrained(f"{out}/diffusers/text_encoder")
 save(unet, "unet", "diffusion_pytorch_model")
 save(vae, "vae", "diffusion_pytorch_model")

@@ -25,6 +25,7 @@ pub fn peak_flops(isa: Isa, precision: Precision) -> f64 {
 }
 
 /// [`peak_flops`] of this thread alone, in `rounds` of [`SUMS`] instructions.
+#[cfg(target_arch = "x86_64")]
 pub(super) fn register_flops(isa: Isa, precision: Precision, rounds: usize) -> f64 {
     let began = Instant::now();
     let flops = isa.run(Registers::new(isa, precision, rounds));

@@ -240,6 +240,8 @@ impl<T> Target<'_, T> {
             // SAFETY: a prefetch reads and writes nothing and faults on no address.
             unsafe { _mm_prefetch::<_MM_HINT_ET0>(place.cast()) };
         }
+        #[cfg(not(target_arch = "x86_64"))]
+        let _ = (row, col);
     }
 
     /// Where a value lies.
