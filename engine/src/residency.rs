@@ -53,6 +53,12 @@ pub(crate) struct Models<'a> {
     pub(crate) refiner: Option<&'a ModelInfo>,
 }
 
+impl<'a> Models<'a> {
+    fn each(self) -> impl Iterator<Item = &'a ModelInfo> {
+        [Some(self.first), self.refiner].into_iter().flatten()
+    }
+}
+
 /// Bytes of activations a picture pixel in f32: what decoding with Stable Diffusion 1.5 at 512 px and XL
 /// at 1024 px took at most, and a fifth more.
 const ACTIVATION_BYTES: f64 = 2300.0;
@@ -77,8 +83,8 @@ pub(crate) fn estimate_bytes(
         Precision::F32 | Precision::Auto => 4.0,
     };
     let weights = |bytes: fn(&ModelInfo) -> u64| {
-        let models = [Some(models.first), models.refiner].into_iter().flatten();
-        models.map(move |model| bytes(model) as f64 / stored_bytes(model) * bytes_now)
+        let each = models.each();
+        each.map(move |model| bytes(model) as f64 / stored_bytes(model) * bytes_now)
     };
     let most = |all: &mut dyn Iterator<Item = f64>| all.fold(0.0, f64::max);
     let texts = || weights(|model| model.storage.text_bytes);
@@ -88,17 +94,14 @@ pub(crate) fn estimate_bytes(
         model.size_bytes + lent.map_or(0, |parts| parts.size_bytes)
     })
     .sum();
-    let stored = || {
-        let models = [Some(models.first), models.refiner].into_iter().flatten();
-        models.map(stored_bytes)
-    };
     let (text, network): (f64, f64) = (texts().sum(), networks().sum());
     let held = match residency {
         Residency::Everything => all,
         Residency::Networks => all - text - network + network.max(most(&mut texts())),
         Residency::OneAtATime => all - text - network + most(&mut networks().chain(texts())),
         Residency::LayerByLayer => {
-            all - text - network + LAYER_NUMBERS * bytes_now.max(most(&mut stored()))
+            let widest = bytes_now.max(most(&mut models.each().map(stored_bytes)));
+            all - text - network + LAYER_NUMBERS * widest
         }
     };
     let area = f64::from(width_px) * f64::from(height_px);
