@@ -7,7 +7,7 @@
 use candle_core::{DType, Device, Tensor};
 
 use crate::error::{EngineError, Result};
-use crate::kernels::cpu::{self, trusted_isa};
+use crate::kernels::cpu::{Packing, trusted_isa};
 use crate::nn::Compute;
 use crate::recipe::Precision;
 
@@ -80,6 +80,11 @@ impl Backend {
                 "precision",
                 format!("bf16 is not available on {}; use f32 or auto", self.name),
             )),
+            Precision::Int8 if self.device.is_cpu() => Ok(Precision::Int8),
+            Precision::Int8 => Err(EngineError::invalid(
+                "precision",
+                format!("int8 runs on the CPU alone, not on {}; use auto", self.name),
+            )),
         }
     }
 
@@ -89,19 +94,17 @@ impl Backend {
             return Compute::Tensors {
                 device: self.device.clone(),
                 dtype: match precision {
-                    Precision::Bf16 => DType::BF16,
+                    Precision::Bf16 | Precision::Int8 => DType::BF16,
                     Precision::Auto | Precision::F32 => DType::F32,
                 },
             };
         }
-        let precision = match precision {
-            Precision::Bf16 => cpu::Precision::Bf16,
-            Precision::Auto | Precision::F32 => cpu::Precision::F32,
+        let packing = match precision {
+            Precision::Int8 => Packing::Int8,
+            Precision::Bf16 => Packing::Bf16,
+            Precision::Auto | Precision::F32 => Packing::F32,
         };
-        Compute::Cpu {
-            isa: trusted_isa(),
-            precision,
-        }
+        Compute::cpu(trusted_isa(), packing)
     }
 
     /// Runs work on the compute threads, so that parallel loops inside use them and no others.

@@ -78,32 +78,39 @@ pub(crate) fn estimate_bytes(
     [width_px, height_px]: [u32; 2],
     residency: Residency,
 ) -> u64 {
-    let bytes_now = match precision {
-        Precision::Bf16 => 2.0,
-        Precision::F32 | Precision::Auto => 4.0,
+    let bytes_now = if precision.has_bf16_activations() {
+        2.0
+    } else {
+        4.0
     };
-    let weights = |bytes: fn(&ModelInfo) -> u64| {
-        let each = models.each();
-        each.map(move |model| bytes(model) as f64 / stored_bytes(model) * bytes_now)
+    let network_bytes_now = match precision {
+        // And a factor of bf16 for each block of 32.
+        Precision::Int8 => 1.0 + 2.0 / 32.0,
+        Precision::Bf16 | Precision::F32 | Precision::Auto => bytes_now,
     };
+    let numbers = |model: &ModelInfo, bytes: u64| bytes as f64 / stored_bytes(model);
     let most = |all: &mut dyn Iterator<Item = f64>| all.fold(0.0, f64::max);
-    let texts = || weights(|model| model.storage.text_bytes);
-    let networks = || weights(|model| model.storage.network_bytes);
-    let all: f64 = weights(|model| {
+    let each = || models.each();
+    let texts = || each().map(|model| bytes_now * numbers(model, model.storage.text_bytes));
+    let networks =
+        || each().map(|model| network_bytes_now * numbers(model, model.storage.network_bytes));
+    let others = each().map(|model| {
         let lent = model.storage.borrowed.as_ref();
-        model.size_bytes + lent.map_or(0, |parts| parts.size_bytes)
-    })
-    .sum();
+        let all = model.size_bytes + lent.map_or(0, |parts| parts.size_bytes);
+        let rest = all.saturating_sub(model.storage.text_bytes + model.storage.network_bytes);
+        bytes_now * numbers(model, rest)
+    });
+    let others: f64 = others.sum();
     let (text, network): (f64, f64) = (texts().sum(), networks().sum());
-    let held = match residency {
-        Residency::Everything => all,
-        Residency::Networks => all - text - network + network.max(most(&mut texts())),
-        Residency::OneAtATime => all - text - network + most(&mut networks().chain(texts())),
-        Residency::LayerByLayer => {
-            let widest = bytes_now.max(most(&mut models.each().map(stored_bytes)));
-            all - text - network + LAYER_NUMBERS * widest
-        }
-    };
+    let held = others
+        + match residency {
+            Residency::Everything => text + network,
+            Residency::Networks => network.max(most(&mut texts())),
+            Residency::OneAtATime => most(&mut networks().chain(texts())),
+            Residency::LayerByLayer => {
+                LAYER_NUMBERS * bytes_now.max(most(&mut each().map(stored_bytes)))
+            }
+        };
     let area = f64::from(width_px) * f64::from(height_px);
     let activations = area * ACTIVATION_BYTES * bytes_now / 4.0;
     (held + activations + PROGRAM_BYTES) as u64
@@ -202,6 +209,13 @@ mod tests {
         let all = Residency::Everything;
         let bf16 = estimate(None, Precision::Bf16, SMALL, all);
         assert!((2_100_000_000..2_900_000_000).contains(&bf16), "{bf16}");
+        let int8 = estimate(None, Precision::Int8, SMALL, all);
+        let network = model().storage.network_bytes as f64;
+        let saved = network * (2.0 - 1.0625) / 2.0;
+        assert!(
+            (bf16 - int8).abs_diff(saved as u64) < 2,
+            "of the network alone"
+        );
         let f32 = estimate(None, Precision::F32, SMALL, all);
         assert!(f32 > 4_000_000_000, "{f32}");
         let refined = estimate(Some(&model()), Precision::F32, SMALL, all);

@@ -13,6 +13,7 @@ mod kernels;
 mod networks;
 mod peer;
 mod pictures;
+mod precisions;
 mod reuse;
 mod statistics;
 mod whole;
@@ -31,12 +32,13 @@ fn main() {
         (Some("pictures"), python) => pictures::measure(python),
         (Some("networks"), Some(folder)) => networks::measure(folder, argument(2)),
         (Some("whole"), Some(folder)) => whole::measure(folder, argument(2)),
+        (Some("precisions"), folder) => precisions::measure(folder),
         (Some("reuse"), only) => reuse::measure(only.unwrap_or_default()),
         (Some("networks_xl"), Some(folder)) => networks::measure_xl(folder),
         (Some("whole_xl"), Some(folder)) => whole::measure_xl(folder),
         (Some("window"), _) => window::measure(),
         _ => println!(
-            "usage: bench kernels [PART OF A NAME] | pictures [PYTHON] | reuse [PART OF A NAME] | networks FOLDER [PYTHON] | whole FOLDER [SD_CLI] | networks_xl FOLDER | whole_xl FOLDER | window"
+            "usage: bench kernels [PART OF A NAME] | pictures [PYTHON] | precisions [FOLDER] | reuse [PART OF A NAME] | networks FOLDER [PYTHON] | whole FOLDER [SD_CLI] | networks_xl FOLDER | whole_xl FOLDER | window"
         ),
     }
 }

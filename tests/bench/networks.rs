@@ -9,7 +9,7 @@ use pentimento_engine::cancel::CancelToken;
 use pentimento_engine::families::identify;
 use pentimento_engine::families::model::{Conditioning, Model, NetworkInput};
 use pentimento_engine::kernels::cpu::peak::peak_flops;
-use pentimento_engine::kernels::cpu::{Precision, trusted_isa};
+use pentimento_engine::kernels::cpu::{Packing, Precision, trusted_isa};
 use pentimento_engine::latent::Latents;
 use pentimento_engine::nn::{Act, Compute};
 use pentimento_engine::prompt::Reading;
@@ -39,19 +39,16 @@ const XL: Work = Work {
 const ROUNDS: usize = 5;
 
 /// A model with encoded prompts, ready to be timed.
-struct Ours {
+pub(crate) struct Ours {
     model: Box<dyn Model>,
     prompts: [Conditioning; 2],
     load_secs: f64,
 }
 
 impl Ours {
-    fn load(folder: &Path, precision: Precision) -> Self {
+    pub(crate) fn load(folder: &Path, packing: impl Into<Packing>) -> Self {
         let files = ModelFiles::folder(folder);
-        let compute = Compute::Cpu {
-            isa: trusted_isa(),
-            precision,
-        };
+        let compute = Compute::cpu(trusted_isa(), packing);
         let cancel = CancelToken::default();
         let began = Instant::now();
         let family = identify(&files).unwrap();
@@ -73,20 +70,43 @@ impl Ours {
         Latents::from_values(values.collect(), [1, 4, side, side], &Device::Cpu).unwrap()
     }
 
+    /// The network's answers for both prompts, one after the other.
+    fn predict(&self, side_px: u32) -> Vec<Latents> {
+        let latents = Self::latents(side_px);
+        let input = NetworkInput {
+            latents: &latents,
+            extra: None,
+            timestep: 500.0,
+            size_px: [side_px; 2],
+            conditions: &[&self.prompts[0], &self.prompts[1]],
+            guidance: None,
+            deep: None,
+        };
+        self.model.predict(&input, &CancelToken::default()).unwrap()
+    }
+
+    /// The result of a guided step of the first model's work, and the least of `times` times in seconds.
+    pub(crate) fn step(&self, times: usize) -> (Vec<f32>, f64) {
+        let mut result = Vec::new();
+        let mut least = f64::INFINITY;
+        for _ in 0..times {
+            let began = Instant::now();
+            let answers = self.predict(FIRST.side_px);
+            least = least.min(began.elapsed().as_secs_f64());
+            let values = |one: &Latents| one.tensor().flatten_all()?.to_vec1::<f32>();
+            result = answers
+                .iter()
+                .flat_map(|one| values(one).unwrap())
+                .collect();
+        }
+        (result, least)
+    }
+
     fn secs(&self, kind: &str, side_px: u32) -> f64 {
         let (latents, cancel) = (Self::latents(side_px), CancelToken::default());
         let began = Instant::now();
         if kind == "unet" {
-            let input = NetworkInput {
-                latents: &latents,
-                extra: None,
-                timestep: 500.0,
-                size_px: [side_px; 2],
-                conditions: &[&self.prompts[0], &self.prompts[1]],
-                guidance: None,
-                deep: None,
-            };
-            std::hint::black_box(self.model.predict(&input, &cancel).unwrap());
+            std::hint::black_box(self.predict(side_px));
         } else {
             let latents: Tensor = latents.tensor().clone();
             let latents = Act::from_tensor(latents);

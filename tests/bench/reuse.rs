@@ -13,7 +13,7 @@ use support::running::{Running, built_in, recipe};
 use crate::statistics::median;
 
 const STEPS: u32 = 20;
-const PROMPTS: [&str; 8] = [
+pub(crate) const PROMPTS: [&str; 8] = [
     "a red apple, 3d",
     "a rocket, 3d",
     "a house, flat illustration",
@@ -24,7 +24,7 @@ const PROMPTS: [&str; 8] = [
     "a green car, render",
 ];
 
-fn starter(prompt: &str, seed: u64, network: &NetworkOptions) -> Recipe {
+pub(crate) fn starter(prompt: &str, seed: u64, network: &NetworkOptions) -> Recipe {
     Recipe {
         prompt: prompt.to_owned(),
         negative_prompt: "blurry".to_owned(),

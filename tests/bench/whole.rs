@@ -144,6 +144,7 @@ pub(crate) fn measure(folder: &str, peer: Option<&str>) {
     for (name, model, precision) in [
         ("ours, bf16", &diffusers, "bf16"),
         ("ours, bf16, from one file", &single, "bf16"),
+        ("ours, int8", &diffusers, "int8"),
         ("ours, f32", &diffusers, "f32"),
     ] {
         let cost = ours(&program, model, scratch.path(), precision, FIRST);

@@ -18,6 +18,7 @@ mod layouts;
 mod lending;
 mod network_options;
 mod paste_back;
+mod precisions;
 mod prompts;
 mod refiner;
 mod residency;

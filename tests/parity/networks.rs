@@ -5,7 +5,7 @@ use candle_core::{DType, Device};
 use pentimento_engine::cancel::CancelToken;
 use pentimento_engine::families::identify;
 use pentimento_engine::families::model::{Model, NetworkInput};
-use pentimento_engine::kernels::cpu::{Precision, trusted_isa};
+use pentimento_engine::kernels::cpu::{Packing, trusted_isa};
 use pentimento_engine::latent::Latents;
 use pentimento_engine::nn::{Act, Compute};
 use pentimento_engine::prompt::{Reading, Role};
@@ -22,8 +22,7 @@ const SIZE_PX: [u32; 2] = [120, 88];
 
 /// Both paths behind `nn::ops`: our kernels, and the tensor library's operations as their slow twin.
 pub(crate) fn paths() -> [Compute; 2] {
-    let (isa, precision) = (trusted_isa(), Precision::F32);
-    [Compute::Cpu { isa, precision }, Compute::twin()]
+    [Compute::cpu(trusted_isa(), Packing::F32), Compute::twin()]
 }
 
 fn load(name: &str, compute: &Compute) -> Box<dyn Model> {

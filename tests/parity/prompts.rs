@@ -3,7 +3,7 @@
 
 use pentimento_engine::cancel::CancelToken;
 use pentimento_engine::families::identify;
-use pentimento_engine::kernels::cpu::{Precision, trusted_isa};
+use pentimento_engine::kernels::cpu::{Packing, trusted_isa};
 use pentimento_engine::nn::Compute;
 use pentimento_engine::prompt::attention::{self, Piece};
 use pentimento_engine::prompt::compose;
@@ -113,8 +113,7 @@ fn check_encoded(name: &str, models: &[&str]) -> usize {
     let index = std::fs::read_to_string(index).unwrap();
     let index: Vec<Encoded> = serde_json::from_str(&index).unwrap();
     let fixture = Fixture::open(&format!("prompts/{name}.safetensors"));
-    let (isa, precision) = (trusted_isa(), Precision::F32);
-    let compute = Compute::Cpu { isa, precision };
+    let compute = Compute::cpu(trusted_isa(), Packing::F32);
     let cancel = CancelToken::default();
     for name in models {
         let files = ModelFiles::folder(places::model(name));
@@ -158,8 +157,7 @@ fn two_encoders_are_weighted_each_by_itself() {
 
 #[test]
 fn no_negative_prompt_is_zeros_where_the_model_says_so() {
-    let (isa, precision) = (trusted_isa(), Precision::F32);
-    let compute = Compute::Cpu { isa, precision };
+    let compute = Compute::cpu(trusted_isa(), Packing::F32);
     let cancel = CancelToken::default();
     for (name, zeros) in [("xl", true), ("xl_refiner", false), ("sd1", false)] {
         let files = ModelFiles::folder(places::model(name));

@@ -9,7 +9,7 @@ use candle_transformers::models::stable_diffusion::vae::{AutoEncoderKL, AutoEnco
 use pentimento_engine::cancel::CancelToken;
 use pentimento_engine::families::identify;
 use pentimento_engine::families::model::Model;
-use pentimento_engine::kernels::cpu::{Precision, trusted_isa};
+use pentimento_engine::kernels::cpu::{Packing, trusted_isa};
 use pentimento_engine::nn::{Act, Compute};
 use pentimento_engine::prompt::Reading;
 use pentimento_engine::prompt::tokenizer::Tokenizer;
@@ -29,8 +29,7 @@ fn weights(model: &str, relative: &str) -> VarBuilder<'static> {
 fn load(name: &str) -> (ModelFiles, Box<dyn Model>) {
     let files = ModelFiles::folder(places::model(name));
     let family = identify(&files).unwrap();
-    let (isa, precision) = (trusted_isa(), Precision::F32);
-    let compute = Compute::Cpu { isa, precision };
+    let compute = Compute::cpu(trusted_isa(), Packing::F32);
     let model = (family.load)(&files, &compute, &CancelToken::default()).unwrap();
     (files, model)
 }

@@ -88,6 +88,7 @@ impl Overrides {
                     ("auto", Precision::Auto),
                     ("f32", Precision::F32),
                     ("bf16", Precision::Bf16),
+                    ("int8", Precision::Int8),
                 ],
             )?,
             strength: args.number("strength", NUMBER)?,

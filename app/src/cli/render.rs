@@ -74,7 +74,11 @@ const PICTURE: &[Opt] = &[
         "ID",
         "Generator of the noise: torch_cpu or philox (as on NVIDIA cards).",
     ),
-    value("precision", "ID", "Arithmetic: auto, f32 or bf16."),
+    value(
+        "precision",
+        "ID",
+        "Arithmetic: auto, f32, bf16 or int8 (half of bf16's memory).",
+    ),
     value(
         "refiner",
         "ID|PATH",

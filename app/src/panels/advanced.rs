@@ -105,6 +105,7 @@ fn body_ui(ui: &mut Ui, cx: &mut PanelCx<'_>) {
             (Precision::Auto, t("precision-auto")),
             (Precision::F32, t("precision-f32")),
             (Precision::Bf16, t("precision-bf16")),
+            (Precision::Int8, t("precision-int8")),
         ],
     );
     if sampling != cx.studio.draft.sampling {

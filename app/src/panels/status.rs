@@ -163,6 +163,7 @@ fn machine_text(cx: &PanelCx<'_>) -> String {
             Precision::Auto => t("precision-auto-long"),
             Precision::F32 => t("precision-f32"),
             Precision::Bf16 => t("precision-bf16"),
+            Precision::Int8 => t("precision-int8"),
         }
         .to_owned(),
     );

@@ -407,7 +407,7 @@ impl Draft {
         }
         // A choice that the size made is made anew for another size.
         let size_px = [recipe.width_px, recipe.height_px];
-        let is_bf16 = recipe.precision == Precision::Bf16;
+        let is_bf16 = recipe.precision.has_bf16_activations();
         recipe.network.tiles = recipe.network.tiles.loosened(size_px, is_bf16);
         self.model = recipe.model.id;
         self.prompt = recipe.prompt;

@@ -252,6 +252,7 @@ fn precision_text(precision: Precision) -> &'static str {
         Precision::Auto => t("precision-auto"),
         Precision::F32 => t("precision-f32"),
         Precision::Bf16 => t("precision-bf16"),
+        Precision::Int8 => t("precision-int8"),
     }
 }
 

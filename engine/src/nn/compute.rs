@@ -2,7 +2,7 @@
 
 use candle_core::{DType, Device};
 
-use crate::kernels::cpu::{Isa, Precision};
+use crate::kernels::cpu::{Isa, Packing};
 
 /// Where a network's layers are loaded to.
 #[derive(Clone, Debug)]
@@ -11,8 +11,8 @@ pub enum Compute {
     Cpu {
         /// Instruction set of the kernels.
         isa: Isa,
-        /// Precision of weights and activations; sums are f32.
-        precision: Precision,
+        /// How weights are kept, which decides about the activations beside them; sums are f32.
+        packing: Packing,
     },
     /// The tensor library's operations: the path for GPUs, and on the CPU the slow twin that tests
     /// compare the kernels with.
@@ -25,6 +25,25 @@ pub enum Compute {
 }
 
 impl Compute {
+    /// Our kernels on the CPU.
+    pub fn cpu(isa: Isa, packing: impl Into<Packing>) -> Self {
+        let packing = packing.into();
+        Self::Cpu { isa, packing }
+    }
+
+    /// The same for what stands beside a denoising network (text encoders, autoencoders): it is small
+    /// and runs once a picture, and its rounding would show, so that integers are not for it.
+    #[must_use]
+    pub fn beside_the_network(&self) -> Self {
+        match self {
+            Self::Cpu {
+                isa,
+                packing: Packing::Int8,
+            } => Self::cpu(*isa, Packing::Bf16),
+            other => other.clone(),
+        }
+    }
+
     /// The device of the latents and pictures that go in and out.
     pub fn device(&self) -> &Device {
         match self {

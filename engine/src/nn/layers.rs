@@ -154,9 +154,9 @@ impl Conv2d {
                     let weight = stored.into_tensor(&shape, device)?;
                     ConvWeight::Tensor(weight.to_dtype(*dtype)?)
                 }
-                Compute::Cpu { isa, precision } => {
+                Compute::Cpu { isa, packing } => {
                     ConvWeight::Host(Arc::new(with_stored!(&stored, values => {
-                        cpu::conv::Conv2d::new(*isa, *precision, values, (to, from), window)
+                        cpu::conv::Conv2d::new(*isa, *packing, values, (to, from), window)
                     })))
                 }
             })
@@ -227,12 +227,12 @@ impl Linear {
                     let weight = stored.into_tensor(&[to, from], device)?;
                     LinearWeight::Tensor(weight.to_dtype(*dtype)?)
                 }
-                Compute::Cpu { isa, precision } => {
+                Compute::Cpu { isa, packing } => {
                     LinearWeight::Host(Arc::new(with_stored!(&stored, values => {
                         if gated {
-                            PackedMatrix::gated(*isa, *precision, values, to, from)
+                            PackedMatrix::gated(*isa, *packing, values, to, from)
                         } else {
-                            PackedMatrix::linear(*isa, *precision, values, to, from)
+                            PackedMatrix::linear(*isa, *packing, values, to, from)
                         }
                     })))
                 }
@@ -339,8 +339,9 @@ impl Embedding {
             Compute::Tensors { dtype, .. } => {
                 Table::Tensor(scope.tensor("weight", &shape)?.to_dtype(*dtype)?)
             }
-            Compute::Cpu { precision, .. } => {
-                Table::Host(Arc::new(scope.rows("weight", shape)?), *precision)
+            Compute::Cpu { packing, .. } => {
+                let rows = Arc::new(scope.rows("weight", shape)?);
+                Table::Host(rows, packing.activations())
             }
         };
         Ok(Self {

@@ -251,6 +251,16 @@ pub enum Precision {
     F32,
     /// bfloat16 weights and products, f32 sums.
     Bf16,
+    /// As `Bf16`, but the denoising network's weights are kept as 8-bit integers, 32 of which share a
+    /// factor: a little more than half of the memory.
+    Int8,
+}
+
+impl Precision {
+    /// Whether activations are bf16 in that resolved precision.
+    pub fn has_bf16_activations(self) -> bool {
+        matches!(self, Self::Bf16 | Self::Int8)
+    }
 }
 
 /// What was observed while a picture was made: it does not decide pixels.

@@ -15,7 +15,7 @@ use crate::families::model::{Autoencoder, Model, StandIn};
 use crate::families::{FamilySpec, identify};
 use crate::nn::Compute;
 use crate::preview::PreviewMode;
-use crate::recipe::{DecodeTiles, FinalDecoder, ModelRef, Precision, Recipe, VaeChoice};
+use crate::recipe::{DecodeTiles, FinalDecoder, ModelRef, Recipe, VaeChoice};
 
 /// Those in memory, for one model.
 #[derive(Default)]
@@ -75,7 +75,7 @@ pub(super) fn settle_tiles(recipe: &mut Recipe) {
     network.tiles = match network.tiles {
         // A tiny one takes little, whatever the size.
         DecodeTiles::Automatic if !network.decoder.is_full() => DecodeTiles::Whole,
-        tiles => tiles.settled(size_px, recipe.precision == Precision::Bf16),
+        tiles => tiles.settled(size_px, recipe.precision.has_bf16_activations()),
     };
 }
 
@@ -238,7 +238,7 @@ impl Worker {
             family: identify(&loaded.found.files)?,
             model: loaded.model.as_ref(),
             found: &loaded.found,
-            compute: &self.backend.compute(recipe.precision),
+            compute: &self.backend.compute(recipe.precision).beside_the_network(),
             catalog: &self.shared.catalog(),
             cancel,
         };

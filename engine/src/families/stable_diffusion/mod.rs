@@ -264,9 +264,10 @@ fn load(files: &ModelFiles, compute: &Compute, cancel: &CancelToken) -> Result<B
         });
     };
     let mut stored = StoredBytes::default();
+    let beside = &compute.beside_the_network();
     let text = parts
         .text
-        .load(files, compute, cancel, &mut |folder, weights| {
+        .load(files, beside, cancel, &mut |folder, weights| {
             note_unused(folder, weights.unused());
             note_places(folder, weights.slots());
             stored.text += weights.bytes();
@@ -279,7 +280,7 @@ fn load(files: &ModelFiles, compute: &Compute, cancel: &CancelToken) -> Result<B
         stored.network = weights.bytes();
         unet
     };
-    let (autoencoder, unused) = parts.autoencoder.load(files, compute, cancel)?;
+    let (autoencoder, unused) = parts.autoencoder.load(files, beside, cancel)?;
     note_unused("vae", unused);
     Ok(Box::new(StableDiffusion {
         text,

@@ -6,8 +6,6 @@
 
 use memmap2::MmapMut;
 
-use super::simd::Element;
-
 /// Smaller arrays come from the allocator: pages cost a call to the system each time.
 const LEAST_BYTES: usize = 1 << 20;
 
@@ -30,12 +28,12 @@ enum Place<T> {
 
 const LINE_BYTES: usize = 64;
 
-impl<T: Element> Aligned<T> {
+impl<T: bytemuck::Pod> Aligned<T> {
     /// `len` zeros.
     pub(crate) fn zeros(len: usize) -> Self {
         let place = system(len.saturating_mul(size_of::<T>())).map_or_else(
             || {
-                let padded = vec![T::default(); len + LINE_BYTES / size_of::<T>()];
+                let padded = vec![T::zeroed(); len + LINE_BYTES / size_of::<T>()];
                 let first = padded.as_ptr().align_offset(LINE_BYTES);
                 let first = first.min(padded.len() - len);
                 Place::Heap { padded, first }

@@ -176,6 +176,11 @@ impl Simd for Avx2 {
         }
     }
     #[inline(always)]
+    unsafe fn load_i8(self, p: *const i8) -> __m256 {
+        // SAFETY: the caller promises eight readable values, 8 bytes.
+        unsafe { _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64(p.cast()))) }
+    }
+    #[inline(always)]
     unsafe fn load_bf16_part(self, p: *const bf16, n: usize) -> __m256 {
         let mut values = [bf16::ZERO; 8];
         // SAFETY: the caller promises n <= 8 readable values; the array has eight.

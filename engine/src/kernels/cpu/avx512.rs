@@ -223,6 +223,11 @@ impl<const BF16: bool> Simd for Avx512<BF16> {
         self.widen(unsafe { _mm256_loadu_si256(p.cast()) })
     }
     #[inline(always)]
+    unsafe fn load_i8(self, p: *const i8) -> __m512 {
+        // SAFETY: the caller promises sixteen readable values, 16 bytes.
+        unsafe { _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128(p.cast()))) }
+    }
+    #[inline(always)]
     unsafe fn load_bf16_part(self, p: *const bf16, n: usize) -> __m512 {
         // SAFETY: the mask keeps the load within the n values that the caller promises.
         self.widen(unsafe { _mm256_maskz_loadu_epi16(mask(n), p.cast()) })

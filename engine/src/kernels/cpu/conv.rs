@@ -4,20 +4,21 @@
 //! pointer to the input pixel's channels, or to zeros outside the picture. Enlarging the picture to
 //! twice its size by repetition before the convolution is then only other pointers.
 //!
-//! Windows of 3x3 over enough channels take the way of the module `winograd` instead, with a quarter of the
-//! products.
+//! Windows of 3x3 over enough channels take the ways of the modules `winograd` and `doubling` instead, with a
+//! quarter of the products.
 
 use std::sync::Arc;
 
 use half::bf16;
 
 use super::aligned::Aligned;
+use super::doubling::{self, Doubling};
 use super::driver::{PanelsOf, Product, RowSource, converted, same_type};
 use super::epilogue::Epilogue;
 use super::isa::Isa;
-use super::pack::{PackedMatrix, PanelData, Weight};
+use super::pack::{PackedMatrix, Weight};
 use super::shared::{Rows, RowsMut};
-use super::simd::{Element, Precision};
+use super::simd::{Element, Packing, Precision};
 use super::tile::TileElement;
 use super::winograd::{self, Winograd};
 
@@ -127,13 +128,13 @@ impl Conv2d {
     /// If `weight` has another number of values.
     pub fn new<W: Weight>(
         isa: Isa,
-        precision: Precision,
+        packing: impl Into<Packing>,
         weight: &[W],
         (outputs, channels): (usize, usize),
         window: Window,
     ) -> Self {
         let taps = window.kernel.0 * window.kernel.1;
-        let weight = PackedMatrix::window(isa, precision, weight, (outputs, channels, taps));
+        let weight = PackedMatrix::window(isa, packing, weight, (outputs, channels, taps));
         Self {
             window,
             weight: Arc::new(weight),
@@ -186,8 +187,28 @@ impl Conv2d {
             input.cols, self.weight.run,
             "channels of the input against the weight's"
         );
+        if doubling::serves(&self.weight, self.window) {
+            return self.apply_doubling(input, shape, epilogue, out);
+        }
         let few_products = self.takes_few_products(shape);
         self.apply_window(self.window, few_products, input, shape, epilogue, out);
+    }
+
+    /// [`Self::apply`] for [`Window::doubling`], by differences of neighbours.
+    pub(super) fn apply_doubling<A: Element, O: Element>(
+        &self,
+        input: Rows<'_, A>,
+        shape: Pictures,
+        epilogue: &Epilogue<'_, O>,
+        mut out: RowsMut<'_, O>,
+    ) {
+        let doubling = Doubling {
+            input,
+            shape,
+            b: &self.weight,
+            epilogue,
+        };
+        doubling.compute(&mut out);
     }
 
     /// Whether the convolution of pictures of this shape takes Winograd's method.
@@ -215,13 +236,9 @@ impl Conv2d {
             };
             return winograd.compute(&mut out);
         }
-        match &self.weight.data {
-            PanelData::F32(_) | PanelData::Narrow(_) => {
-                self.products::<A, f32, O>(window, input, shape, epilogue, out);
-            }
-            PanelData::Pairs(_) => {
-                self.products::<A, bf16, O>(window, input, shape, epilogue, out);
-            }
+        match self.weight.tiles() {
+            Precision::F32 => self.products::<A, f32, O>(window, input, shape, epilogue, out),
+            Precision::Bf16 => self.products::<A, bf16, O>(window, input, shape, epilogue, out),
         }
     }
 

@@ -5,16 +5,14 @@
 //! all of them before the next part is touched.
 
 use std::cell::RefCell;
-use std::ops::Range;
 
-use half::bf16;
 use rayon::prelude::*;
 
 use super::aligned::Aligned;
 use super::elementwise::Convert;
 use super::epilogue::{Epilogue, Finish};
 use super::isa::Isa;
-use super::pack::{PackedMatrix, PanelData};
+use super::pack::{BLOCK, PackedMatrix, PanelData, Widen};
 use super::shared::{Rows, RowsMut, Target};
 use super::simd::Element;
 use super::tile::{AddToTiles, Span, TileElement};
@@ -49,7 +47,7 @@ pub(super) enum PanelsOf<'a, T> {
     /// To be read as they are.
     Ready(&'a [T]),
     /// To be widened part by part.
-    Narrow(&'a [bf16]),
+    Packed,
 }
 
 impl<'a, T: TileElement> PanelsOf<'a, T> {
@@ -58,32 +56,47 @@ impl<'a, T: TileElement> PanelsOf<'a, T> {
     /// # Panics
     /// If tiles of `T` are not for this weight.
     pub(super) fn new(b: &'a PackedMatrix) -> Self {
+        assert_eq!(
+            b.tiles(),
+            T::PRECISION,
+            "tiles of another precision than the weight's"
+        );
         let ready = match &b.data {
             PanelData::F32(panels) => same_type(panels.as_slice()),
             PanelData::Pairs(panels) => same_type(panels.as_slice()),
-            PanelData::Narrow(panels) => return Self::Narrow(panels.as_slice()),
+            PanelData::Narrow(_) | PanelData::Int8 { .. } => None,
         };
-        assert!(
-            ready.is_some(),
-            "tiles of another precision than the weight's"
-        );
-        Self::Ready(ready.unwrap_or_default())
+        ready.map_or(Self::Packed, Self::Ready)
     }
 
-    /// A piece of the panels; widened into `wide` where they are narrow.
-    fn piece<'b>(&self, isa: Isa, range: Range<usize>, wide: &'b mut Aligned<T>) -> &'b [T]
+    /// A part of a panel; widened into `wide` where it is not ready.
+    fn part<'b>(
+        &self,
+        b: &PackedMatrix,
+        panel: usize,
+        part: Part,
+        wide: &'b mut Aligned<T>,
+    ) -> &'b [T]
     where
         'a: 'b,
     {
+        let len = part.taps * part.inputs * b.width;
         match *self {
-            Self::Ready(panels) => &panels[range],
-            Self::Narrow(panels) => {
-                if wide.as_slice().len() < range.len() {
-                    *wide = Aligned::zeros(range.len());
+            Self::Ready(panels) => &panels[panel * b.panel_len() + part.start(b)..][..len],
+            Self::Packed => {
+                if wide.as_slice().len() < len {
+                    *wide = Aligned::zeros(len);
                 }
-                let out = &mut wide.as_mut_slice()[..range.len()];
-                T::widen(isa, &panels[range], out);
-                out
+                let out = &mut wide.as_mut_slice()[..len];
+                b.isa.run(Widen {
+                    b,
+                    panel,
+                    tap: part.tap,
+                    input: part.input,
+                    inputs: part.inputs,
+                    out,
+                });
+                &wide.as_slice()[..len]
             }
         }
     }
@@ -106,7 +119,8 @@ impl<T: TileElement, O: Element, R: RowSource> Product<'_, T, O, R> {
         if rows == 0 || b.panels() == 0 {
             return;
         }
-        let split = Split::new(rows, b, size_of::<T>());
+        let widens = matches!(self.panels, PanelsOf::Packed);
+        let split = Split::new(rows, b, size_of::<T>(), widens);
         let target = out.target();
         (0..split.tasks()).into_par_iter().for_each(|task| {
             let (rows, panels) = split.task(task);
@@ -154,12 +168,11 @@ impl<T: TileElement, O: Element, R: RowSource> Product<'_, T, O, R> {
                     self.epilogue.prefetch(at, column);
                 }
                 for (index, part) in parts.iter().enumerate() {
-                    let start = panel * b.panel_len() + part.start(b);
-                    let len = part.taps * part.inputs * b.width;
-                    let panel = self.panels.piece(b.isa, start..start + len, &mut wide);
+                    let panel = self.panels.part(b, panel, *part, &mut wide);
                     let add = AddToTiles {
                         span: Span {
                             rows: &scratch.table[(from * b.taps + part.tap) * b.tile_rows..],
+                            ahead: &[],
                             taps: part.taps,
                             offset: part.input,
                             len: part.inputs,
@@ -212,9 +225,13 @@ struct Split {
 }
 
 impl Split {
-    fn new(rows: usize, b: &PackedMatrix, value_bytes: usize) -> Self {
-        let fitting = TASK_INPUT_BYTES / (b.run_packed * value_bytes).max(1);
-        let rows_step = fitting.clamp(48, 384).next_multiple_of(b.tile_rows);
+    /// `widens`: each task widens its panels, so that a longer one is worth more of the cache.
+    fn new(rows: usize, b: &PackedMatrix, value_bytes: usize, widens: bool) -> Self {
+        let longer = if widens { 2 } else { 1 };
+        let fitting = longer * TASK_INPUT_BYTES / (b.run_packed * value_bytes).max(1);
+        let rows_step = fitting
+            .clamp(longer * 48, 384)
+            .next_multiple_of(b.tile_rows);
         let row_tasks = rows.div_ceil(rows_step);
         let wanted = (rayon::current_num_threads() * 6).div_ceil(row_tasks);
         let panels = b.panels();
@@ -273,8 +290,8 @@ impl Part {
         let fitting = (PANEL_PART_BYTES / (b.width * size_of::<T>())).max(2);
         if b.taps == 1 {
             let parts = b.run_packed.div_ceil(fitting).max(1);
-            // Even, for bf16 pairs.
-            let step = b.run_packed.div_ceil(parts).next_multiple_of(2);
+            // Whole pairs of bf16 and whole blocks of integers.
+            let step = b.run_packed.div_ceil(parts).next_multiple_of(BLOCK);
             let starts = (0..b.run_packed.max(1)).step_by(step.max(1));
             let inputs = |input| step.min(b.run_packed - input);
             starts

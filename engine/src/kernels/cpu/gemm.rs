@@ -4,8 +4,8 @@ use half::bf16;
 
 use super::aligned::Aligned;
 use super::driver::{PanelsOf, Product, RowSource, converted, same_type};
-use super::pack::{PackedMatrix, PanelData};
-use super::simd::Element;
+use super::pack::PackedMatrix;
+use super::simd::{Element, Precision};
 use super::tile::TileElement;
 
 pub use super::epilogue::Epilogue;
@@ -31,9 +31,9 @@ pub fn matmul<A: Element, O: Element>(
         (b.run, b.taps),
         "columns of the left side against inputs of the right"
     );
-    match &b.data {
-        PanelData::F32(_) | PanelData::Narrow(_) => product::<A, f32, O>(a, b, epilogue, out),
-        PanelData::Pairs(_) => product::<A, bf16, O>(a, b, epilogue, out),
+    match b.tiles() {
+        Precision::F32 => product::<A, f32, O>(a, b, epilogue, out),
+        Precision::Bf16 => product::<A, bf16, O>(a, b, epilogue, out),
     }
 }
 

@@ -7,8 +7,9 @@
 //!
 //! # Precision
 //! Values are stored as `f32` or [`half::bf16`] ([`Element`]); every sum is kept in f32. Weights are
-//! packed for one of the two ([`Precision`]); an activation in the other precision is converted on
-//! entry, so a network that means to be fast keeps its activations in its weights' precision.
+//! packed for one of the two ([`Precision`]), or as integers to be widened ([`Packing`]); an activation
+//! in the other precision is converted on entry, so a network that means to be fast keeps its
+//! activations in its weights' precision.
 //! In bf16 the products use the processor's dot product where it has one that is faster than its f32
 //! multiply-add; elsewhere bf16 weights are widened as they are used, and the arithmetic is f32's. So
 //! it is everywhere in convolutions with few products ([`conv`]), which take fewer still in f32.
@@ -29,7 +30,7 @@
 //! | [`pack`] | weights in the order in which the tiles read them |
 //! | `tile`, `driver`, `epilogue` | the register tile, the loops around it that matrix product and convolution share, and what happens to a finished sum |
 //! | [`gemm`], [`conv`], [`attention`] | the three products |
-//! | `winograd` | 3x3 convolutions with a quarter of the products |
+//! | `winograd`, `doubling` | 3x3 convolutions with a quarter of the products; those of pictures doubled by repetition |
 //! | `strips` | group norm in front of a convolution without a normalised map in memory |
 //! | `aligned` | memory of large arrays, which goes back to the system |
 //! | [`norm`], [`elementwise`] | group and layer norm, softmax, activations, sums, concatenation, conversion |
@@ -42,6 +43,7 @@ pub mod attention;
 mod avx2;
 mod avx512;
 pub mod conv;
+mod doubling;
 mod driver;
 pub mod elementwise;
 pub mod epilogue;
@@ -65,5 +67,5 @@ mod tests;
 
 pub use self::isa::Isa;
 pub use self::math::Activation;
-pub use self::simd::{Element, Precision};
+pub use self::simd::{Element, Packing, Precision};
 pub use self::verify::trusted_isa;

@@ -145,6 +145,12 @@ impl<const N: usize, const DOT: bool> Simd for Portable<N, DOT> {
         bits.map(|b| f32::from_bits(u32::from(b) << 16))
     }
     #[inline(always)]
+    unsafe fn load_i8(self, p: *const i8) -> Self::V {
+        // SAFETY: the caller promises N readable values.
+        let values = unsafe { p.cast::<[i8; N]>().read_unaligned() };
+        values.map(f32::from)
+    }
+    #[inline(always)]
     unsafe fn load_bf16_part(self, p: *const bf16, n: usize) -> Self::V {
         let mut v = [bf16::ZERO; N];
         // SAFETY: the caller promises n <= N readable values.

@@ -254,3 +254,8 @@ impl<T> Target<'_, T> {
         unsafe { self.start.add(row * self.stride + col) }
     }
 }
+
+/// The largest equal parts of `count`, none above `limit`.
+pub(super) fn even_part(count: usize, limit: usize) -> usize {
+    count.div_ceil(count.div_ceil(limit.max(1)).max(1)).max(1)
+}

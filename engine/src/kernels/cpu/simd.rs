@@ -8,13 +8,45 @@ use half::bf16;
 
 use super::math::exp2_coarse;
 
-/// What the numbers of a packed weight are.
+/// What the numbers of an activation are, and those of a packed weight that is not narrower.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Precision {
     /// 32-bit floats.
     F32,
     /// bfloat16: f32's exponent, 8 bits of significand.
     Bf16,
+}
+
+/// How a weight's numbers are kept.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Packing {
+    /// 32-bit floats.
+    F32,
+    /// bfloat16.
+    Bf16,
+    /// 8-bit integers with a factor for each 32 inputs of an output, as GGUF's Q8_0 keeps them; half of
+    /// bf16's memory. They are widened as they are used, so the arithmetic is that of `Bf16`. Weights
+    /// of few inputs or outputs, whose rounding would show and whose memory would not, are kept as `Bf16`.
+    Int8,
+}
+
+impl Packing {
+    /// The precision that activations beside such weights are kept in.
+    pub fn activations(self) -> Precision {
+        match self {
+            Self::F32 => Precision::F32,
+            Self::Bf16 | Self::Int8 => Precision::Bf16,
+        }
+    }
+}
+
+impl From<Precision> for Packing {
+    fn from(precision: Precision) -> Self {
+        match precision {
+            Precision::F32 => Self::F32,
+            Precision::Bf16 => Self::Bf16,
+        }
+    }
 }
 
 /// Code that can run on any instruction set. `run` must be `#[inline(always)]`, and must start
@@ -98,6 +130,10 @@ pub trait Simd: Copy + Send + Sync + 'static {
     /// # Safety
     /// As [`Self::load`].
     unsafe fn load_bf16(self, p: *const bf16) -> Self::V;
+    /// Integers as floats.
+    /// # Safety
+    /// As [`Self::load`].
+    unsafe fn load_i8(self, p: *const i8) -> Self::V;
     /// # Safety
     /// As [`Self::load`].
     unsafe fn load_bf16_part(self, p: *const bf16, n: usize) -> Self::V;

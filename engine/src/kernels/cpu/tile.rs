@@ -5,14 +5,23 @@
 
 use half::bf16;
 
-use super::elementwise::Convert;
 use super::isa::Isa;
+use super::shared::prefetch_read;
 use super::simd::{Element, Kernel, Precision, Simd};
+
+/// Bytes of a tile's inputs up to which the next tile's are asked for: both and the panel stay in the
+/// first-level cache. A longer run is foreseen by the processor itself.
+const AHEAD_BYTES: usize = 8 << 10;
+/// 32-bit words in a line of the cache.
+const WORDS_OF_LINE: usize = 16;
 
 /// A part of a product's inputs: runs of `len` inputs from `offset` on, for each of `taps` taps.
 pub(super) struct Span<'a, T> {
     /// For each tap a tile's height of row pointers.
     pub(super) rows: &'a [*const u8],
+    /// As many pointers of rows that will be read next, or the same ones: their cache lines are asked for
+    /// meanwhile. [`AddToTiles`] sets them.
+    pub(super) ahead: &'a [*const u8],
     pub(super) taps: usize,
     pub(super) offset: usize,
     pub(super) len: usize,
@@ -24,13 +33,17 @@ impl<T> Span<'_, T> {
     /// The pointers of a tile's rows from `first` on, moved to the span's first input.
     ///
     /// # Safety
-    /// The span has these pointers, each to `offset` values and more.
+    /// The span has these pointers.
     #[inline(always)]
-    unsafe fn row_pointers<const MR: usize>(&self, first: usize) -> [*const f32; MR] {
+    unsafe fn row_pointers<const MR: usize>(
+        &self,
+        rows: &[*const u8],
+        first: usize,
+    ) -> [*const f32; MR] {
         // SAFETY: the caller's promise.
         std::array::from_fn(|i| unsafe {
-            let row = self.rows.as_ptr().add(first + i).read();
-            row.cast::<T>().add(self.offset).cast()
+            let row = rows.as_ptr().add(first + i).read();
+            row.cast::<T>().wrapping_add(self.offset).cast()
         })
     }
 }
@@ -84,6 +97,7 @@ impl<T: TileElement> Trusted<'_, T> {
             fresh,
         } = self.0;
         let tiles = rows.div_ceil(ROWS);
+        let small = span.taps * span.len * ROWS * size_of::<T>() <= AHEAD_BYTES;
         assert!(
             span.panel.len() >= span.taps * span.len * 2 * S::LANES,
             "a part of a panel"
@@ -95,8 +109,13 @@ impl<T: TileElement> Trusted<'_, T> {
             .enumerate()
         {
             let table = &span.rows[tile * tile_step..][..span.taps * ROWS];
+            let ahead = match small {
+                true => span.rows.get((tile + 1) * tile_step..).unwrap_or_default(),
+                false => table,
+            };
             let now = Span {
                 rows: table,
+                ahead: ahead.get(..span.taps * ROWS).unwrap_or(table),
                 ..span
             };
             let height = rows - tile * ROWS;
@@ -152,7 +171,7 @@ pub(super) trait TileElement: Element {
     /// Adds a span's products to `acc`.
     ///
     /// # Safety
-    /// The span has a group of pointers for each tap, `step` apart; the first `MR` of each group
+    /// The span has two groups of pointers for each tap, `step` apart; of `rows` the first `MR` of each group
     /// point to `offset + len` readable values; the panel holds `taps * len` inputs of `NV * LANES` columns; for bf16 `offset` and
     /// `len` are even.
     unsafe fn accumulate<S: Simd, const MR: usize, const NV: usize>(
@@ -161,9 +180,6 @@ pub(super) trait TileElement: Element {
         step: usize,
         acc: &mut [[S::V; NV]; MR],
     );
-
-    /// Makes a part of a panel of one in bf16.
-    fn widen(isa: Isa, narrow: &[bf16], out: &mut [Self]);
 }
 
 impl TileElement for f32 {
@@ -181,8 +197,14 @@ impl TileElement for f32 {
             // SAFETY: the group has MR pointers, each to `offset + len` values; the panel has
             // NV * LANES values for each input that is visited.
             unsafe {
-                let rows = span.row_pointers::<MR>(tap * step);
+                let rows = span.row_pointers::<MR>(span.rows, tap * step);
+                let next = span.row_pointers::<MR>(span.ahead, tap * step);
                 for k in 0..span.len {
+                    if k % WORDS_OF_LINE == 0 {
+                        for row in &next {
+                            prefetch_read(row.wrapping_add(k));
+                        }
+                    }
                     let b: [S::V; NV] = std::array::from_fn(|j| s.load(panel.add(j * S::LANES)));
                     for i in 0..MR {
                         let a = s.splat(*rows[i].add(k));
@@ -195,13 +217,6 @@ impl TileElement for f32 {
             }
         }
         *acc = sums;
-    }
-
-    fn widen(isa: Isa, narrow: &[bf16], out: &mut [Self]) {
-        isa.run(Convert {
-            from: narrow,
-            to: out,
-        });
     }
 }
 
@@ -220,8 +235,14 @@ impl TileElement for bf16 {
             // SAFETY: the group has MR pointers, each to `offset + len` values, an even number, so
             // pairs are whole; the panel has NV * LANES pairs for each pair that is visited.
             unsafe {
-                let rows = span.row_pointers::<MR>(tap * step);
+                let rows = span.row_pointers::<MR>(span.rows, tap * step);
+                let next = span.row_pointers::<MR>(span.ahead, tap * step);
                 for k in 0..span.len / 2 {
+                    if k % WORDS_OF_LINE == 0 {
+                        for row in &next {
+                            prefetch_read(row.wrapping_add(k));
+                        }
+                    }
                     let b: [S::V; NV] = std::array::from_fn(|j| s.load(panel.add(j * S::LANES)));
                     for i in 0..MR {
                         let a = s.splat(rows[i].add(k).read_unaligned());
@@ -234,9 +255,5 @@ impl TileElement for bf16 {
             }
         }
         *acc = sums;
-    }
-
-    fn widen(_: Isa, _: &[Self], _: &mut [Self]) {
-        unreachable!("panels for bf16 tiles are not widened");
     }
 }

@@ -119,6 +119,7 @@ fn probe_products<T: Element>(isa: Isa) -> Vec<f32> {
         (16, Window::halving()),
         (20, Window::halving_lower_right()),
         (4, Window::doubling()),
+        (33, Window::doubling()),
         (33, Window::same(1)),
         // By Winograd's method.
         (70, Window::same(3)),

@@ -284,6 +284,7 @@ impl<C: TileElement> Block<'_, C> {
             table.extend((0..padded).map(|i| self.keys.at(start + i.min(count - 1))));
             let span = Span {
                 rows: &table[..],
+                ahead: &[],
                 taps: 1,
                 offset: 0,
                 len: plan.depth,
@@ -310,6 +311,7 @@ impl<C: TileElement> Block<'_, C> {
             );
             let span = Span {
                 rows: &table[..],
+                ahead: &[],
                 taps: 1,
                 offset: 0,
                 len: padded,
@@ -352,7 +354,11 @@ unsafe fn multiply<S: Simd, C: TileElement, const MR: usize>(
         .chunks_exact(MR)
         .zip(out.chunks_exact_mut(MR * width))
     {
-        let tile = Span { rows, ..*span };
+        let tile = Span {
+            rows,
+            ahead: rows,
+            ..*span
+        };
         let mut acc = [[s.splat(0.0); REGISTERS]; MR];
         let start = out.as_mut_ptr();
         // SAFETY: `out` has MR rows of three registers; the products are the caller's promise.

@@ -2,7 +2,9 @@
 //! emulation of the widest.
 
 mod attention;
+mod doubling;
 mod functions;
+mod integers;
 mod passes;
 mod products;
 mod strips;

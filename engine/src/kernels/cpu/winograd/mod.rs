@@ -29,7 +29,7 @@ use super::aligned::Aligned;
 use super::conv::{Pictures, Window};
 use super::epilogue::{Epilogue, Finish};
 use super::pack::PackedMatrix;
-use super::shared::{Rows, RowsMut, Target};
+use super::shared::{Rows, RowsMut, Target, even_part};
 use super::simd::Element;
 use super::tile::{AddToTiles, Span};
 
@@ -214,6 +214,7 @@ impl<A: Element, O: Element> Winograd<'_, A, O> {
                 let add = AddToTiles::<f32> {
                     span: Span {
                         rows: &scratch.table,
+                        ahead: &[],
                         taps: 1,
                         offset: inputs.row(block, place, 0) * BLOCK,
                         len: channels,
@@ -280,11 +281,6 @@ impl<A: Element, O: Element> Winograd<'_, A, O> {
             tile += count;
         }
     }
-}
-
-/// The largest equal parts of `count`, none above `limit`.
-fn even_part(count: usize, limit: usize) -> usize {
-    count.div_ceil(count.div_ceil(limit.max(1)).max(1)).max(1)
 }
 
 /// The tiles of all pictures, line after line.

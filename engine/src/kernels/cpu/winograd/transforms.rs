@@ -1,7 +1,7 @@
 //! The three transforms, on vectors: of inputs, of windows, and of sums into results.
 
 use super::super::epilogue::load_some;
-use super::super::pack::{PackedMatrix, PanelData};
+use super::super::pack::PackedMatrix;
 use super::super::shared::Target;
 use super::super::simd::{Element, Kernel, Simd};
 use super::{BLOCK, PLACES, SIDE, TILE};
@@ -11,6 +11,9 @@ const NEAR: f32 = 0.5;
 const FAR: f32 = 2.0;
 const ROOT_NEAR: f32 = std::f32::consts::FRAC_1_SQRT_2;
 const ROOT_FAR: f32 = std::f32::consts::SQRT_2;
+
+/// How far ahead windows are asked for.
+const CHANNELS_AHEAD: usize = 4;
 
 /// `B^T d B` of one tile, all channels.
 pub(super) struct Spread<'a, A> {
@@ -41,6 +44,15 @@ impl<A: Element> Kernel for Spread<'_, A> {
                 *line = spread(s, *line);
             }
             let first = channel / BLOCK * PLACES * self.step + self.first;
+            // 36 lines of cache at a time are more than the processor foresees by itself.
+            let next = channel + S::LANES;
+            if next < self.channels {
+                let first = next / BLOCK * PLACES * self.step + self.first;
+                for place in 0..PLACES {
+                    let row = first + place * self.step;
+                    self.target.prefetch(row, next % BLOCK);
+                }
+            }
             for x in 0..SIDE {
                 let column = spread(s, column(&lines, x));
                 for (y, &value) in column.iter().enumerate() {
@@ -95,36 +107,17 @@ impl Kernel for WindowPlaces<'_> {
     fn run<S: Simd>(self, s: S) {
         let b = self.b;
         let width = 2 * S::LANES;
-        let panel = self.panel * b.panel_len();
         assert_eq!((width, b.taps), (b.width, 9), "a panel of 3x3 windows");
         assert!(self.first + self.channels <= b.run && self.first.is_multiple_of(2));
         assert!(self.channels * width <= self.step && PLACES * self.step <= self.out.len());
         for row in 0..self.channels {
             let channel = self.first + row;
+            b.prefetch_window(self.panel, channel + CHANNELS_AHEAD);
             for lane in [0, S::LANES] {
-                let mut g = [[s.splat(0.0); 3]; 3];
-                for tap in 0..9 {
-                    let row = tap * b.run_packed + channel;
-                    // SAFETY: a panel has, for each of nine taps and run_packed channels, `width`
-                    // values; pairs of channels lie together.
-                    g[tap / 3][tap % 3] = unsafe {
-                        match &b.data {
-                            PanelData::F32(data) => {
-                                s.load(data.as_slice().as_ptr().add(panel + row * width + lane))
-                            }
-                            PanelData::Narrow(data) => s.load_bf16(
-                                data.as_slice().as_ptr().add(panel + row * width + lane),
-                            ),
-                            PanelData::Pairs(data) => {
-                                let pair = panel + row / 2 * 2 * width + 2 * lane;
-                                let both = s.load(data.as_slice().as_ptr().add(pair).cast());
-                                s.half_of_pair(both, row % 2 == 1)
-                            }
-                        }
-                    };
-                }
+                // SAFETY: a channel below run, and half a panel.
+                let g = unsafe { b.load_window(s, self.panel, channel, lane) };
                 let mut lines = [[s.splat(0.0); SIDE]; 3];
-                for (line, &g) in lines.iter_mut().zip(&g) {
+                for (line, &g) in lines.iter_mut().zip(g.as_chunks::<3>().0) {
                     *line = window_places(s, g);
                 }
                 for x in 0..SIDE {

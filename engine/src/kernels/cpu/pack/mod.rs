@@ -7,6 +7,9 @@
 //! In bf16, where the processor has a dot product for it, two inputs go together: a 32-bit lane holds
 //! inputs `2 i` and `2 i + 1` of one column, and runs are padded to an even length. Elsewhere bf16
 //! panels look like those of f32 and are widened to f32, a cacheable part at a time, as they are used.
+//! So do panels of 8-bit integers, which are widened to whatever the tiles multiply.
+
+mod read;
 
 use half::slice::HalfFloatSliceExt;
 use half::{bf16, f16};
@@ -15,7 +18,14 @@ use rayon::prelude::*;
 use super::aligned::Aligned;
 use super::elementwise::Convert;
 use super::isa::Isa;
-use super::simd::{Element, Kernel, Precision, Simd};
+use super::simd::{Element, Kernel, Packing, Precision, Simd};
+
+pub(super) use self::read::Widen;
+
+/// Inputs that share a factor in panels of integers.
+pub(super) const BLOCK: usize = 32;
+/// Fewest inputs of a run, and outputs, that are kept as integers.
+const LEAST_FOR_INTEGERS: usize = 32;
 
 /// A number that weights come as.
 pub trait Weight: Copy + Send + Sync {
@@ -44,7 +54,7 @@ impl Weight for f16 {
     }
 }
 
-/// A weight matrix packed for one [`Isa`] and one [`Precision`].
+/// A weight matrix packed for one [`Isa`].
 #[derive(Debug)]
 pub struct PackedMatrix {
     pub(super) isa: Isa,
@@ -72,6 +82,12 @@ pub(super) enum PanelData {
     Pairs(Aligned<bf16>),
     /// In the order of `F32`, to be widened.
     Narrow(Aligned<bf16>),
+    /// In the order of `F32`, to be multiplied with the factor of each [`BLOCK`] inputs: for each tap and
+    /// block a row of the panel's width.
+    Int8 {
+        values: Aligned<i8>,
+        factors: Aligned<bf16>,
+    },
 }
 
 impl PackedMatrix {
@@ -83,7 +99,7 @@ impl PackedMatrix {
     /// If `weight` has not `n * k` values.
     pub fn linear<W: Weight>(
         isa: Isa,
-        precision: Precision,
+        packing: impl Into<Packing>,
         weight: &[W],
         n: usize,
         k: usize,
@@ -99,7 +115,7 @@ impl PackedMatrix {
             run: k,
             paired: false,
         };
-        Self::pack(isa, precision, layout, |column, to| {
+        Self::pack(isa, packing.into(), layout, |column, to| {
             W::widen(&weight[column * k..][..k], to);
         })
     }
@@ -114,7 +130,7 @@ impl PackedMatrix {
     /// If `weight` has not `n * k` values or `n` is odd.
     pub fn gated<W: Weight>(
         isa: Isa,
-        precision: Precision,
+        packing: impl Into<Packing>,
         weight: &[W],
         n: usize,
         k: usize,
@@ -134,7 +150,7 @@ impl PackedMatrix {
             run: k,
             paired: true,
         };
-        Self::pack(isa, precision, layout, |column, to| {
+        Self::pack(isa, packing.into(), layout, |column, to| {
             W::widen(&weight[column * k..][..k], to);
         })
     }
@@ -147,7 +163,7 @@ impl PackedMatrix {
     /// If `weight` has not `n * channels * taps` values.
     pub(super) fn window<W: Weight>(
         isa: Isa,
-        precision: Precision,
+        packing: impl Into<Packing>,
         weight: &[W],
         (n, channels, taps): (usize, usize, usize),
     ) -> Self {
@@ -162,7 +178,7 @@ impl PackedMatrix {
             run: channels,
             paired: false,
         };
-        Self::pack(isa, precision, layout, |column, to| {
+        Self::pack(isa, packing.into(), layout, |column, to| {
             let mut stored = vec![0.0; channels * taps];
             W::widen(
                 &weight[column * channels * taps..][..channels * taps],
@@ -179,7 +195,7 @@ impl PackedMatrix {
     /// Packs the weights that `column` writes for each output: (taps, run), row-major.
     pub(super) fn pack(
         isa: Isa,
-        precision: Precision,
+        packing: Packing,
         layout: Layout,
         column: impl Fn(usize, &mut [f32]) + Sync,
     ) -> Self {
@@ -190,7 +206,12 @@ impl PackedMatrix {
             paired,
         } = layout;
         let (tile_rows, width) = isa.run(TileShape);
-        let pairs = precision == Precision::Bf16 && isa.has_bf16_dot();
+        let small = run < LEAST_FOR_INTEGERS || n < LEAST_FOR_INTEGERS;
+        let packing = match packing {
+            Packing::Int8 if small => Packing::Bf16,
+            packing => packing,
+        };
+        let pairs = packing.activations() == Precision::Bf16 && isa.has_bf16_dot();
         let mut packed = Self {
             isa,
             n,
@@ -202,12 +223,47 @@ impl PackedMatrix {
             paired,
             data: PanelData::F32(Aligned::zeros(0)),
         };
-        packed.data = match (precision, pairs) {
-            (Precision::F32, _) => PanelData::F32(packed.filled::<f32>(1, &column)),
-            (Precision::Bf16, true) => PanelData::Pairs(packed.filled::<bf16>(2, &column)),
-            (Precision::Bf16, false) => PanelData::Narrow(packed.filled::<bf16>(1, &column)),
+        packed.data = match (packing, pairs) {
+            (Packing::F32, _) => PanelData::F32(packed.filled::<f32>(1, &column)),
+            (Packing::Bf16, true) => PanelData::Pairs(packed.filled::<bf16>(2, &column)),
+            (Packing::Bf16, false) => PanelData::Narrow(packed.filled::<bf16>(1, &column)),
+            (Packing::Int8, _) => packed.integers(&column),
         };
         packed
+    }
+
+    /// Panels of integers.
+    fn integers(&self, column: &(impl Fn(usize, &mut [f32]) + Sync)) -> PanelData {
+        let factors_len = self.taps * self.blocks() * self.width;
+        let mut values = Aligned::<i8>::zeros(self.panels() * self.panel_len());
+        let mut factors = Aligned::<bf16>::zeros(self.panels() * factors_len);
+        let panels = values.as_mut_slice().par_chunks_mut(self.panel_len());
+        let panels = panels.zip(factors.as_mut_slice().par_chunks_mut(factors_len));
+        let room = || vec![0.0; self.taps * self.run];
+        panels
+            .enumerate()
+            .for_each_init(room, |wide, (panel, (values, factors))| {
+                for lane in 0..self.width {
+                    let Some(source) = self.source_column(panel, lane) else {
+                        continue;
+                    };
+                    column(source, wide);
+                    for (tap, run) in wide.chunks_exact(self.run).enumerate() {
+                        for (block, numbers) in run.chunks(BLOCK).enumerate() {
+                            let row = tap * self.run_packed + block * BLOCK;
+                            let values = values[row * self.width + lane..].iter_mut();
+                            factors[(tap * self.blocks() + block) * self.width + lane] =
+                                integers(numbers, values.step_by(self.width));
+                        }
+                    }
+                }
+            });
+        PanelData::Int8 { values, factors }
+    }
+
+    /// Blocks of a run that have a factor of their own.
+    fn blocks(&self) -> usize {
+        self.run_packed.div_ceil(BLOCK)
     }
 
     /// The panels, with `group` inputs side by side in each column. A column is read where it lies,
@@ -245,11 +301,20 @@ impl PackedMatrix {
         data
     }
 
-    /// The precision that the weights are packed in.
+    /// The precision that activations beside these weights are kept in.
     pub fn precision(&self) -> Precision {
         match self.data {
             PanelData::F32(_) => Precision::F32,
-            PanelData::Pairs(_) | PanelData::Narrow(_) => Precision::Bf16,
+            PanelData::Pairs(_) | PanelData::Narrow(_) | PanelData::Int8 { .. } => Precision::Bf16,
+        }
+    }
+
+    /// The precision of the tiles that multiply with these weights.
+    pub(super) fn tiles(&self) -> Precision {
+        match self.data {
+            PanelData::Int8 { .. } if self.isa.has_bf16_dot() => Precision::Bf16,
+            PanelData::Pairs(_) => Precision::Bf16,
+            PanelData::F32(_) | PanelData::Narrow(_) | PanelData::Int8 { .. } => Precision::F32,
         }
     }
 
@@ -273,6 +338,9 @@ impl PackedMatrix {
         match &self.data {
             PanelData::F32(data) => size_of_val(data.as_slice()),
             PanelData::Pairs(data) | PanelData::Narrow(data) => size_of_val(data.as_slice()),
+            PanelData::Int8 { values, factors } => {
+                size_of_val(values.as_slice()) + size_of_val(factors.as_slice())
+            }
         }
     }
 
@@ -309,6 +377,23 @@ impl PackedMatrix {
         };
         (column < self.n).then_some(column)
     }
+}
+
+/// Rounds numbers to whole multiples of a factor, at most 127 of it, and gives the factor.
+fn integers<'a>(numbers: &[f32], to: impl Iterator<Item = &'a mut i8>) -> bf16 {
+    let greatest = numbers.iter().fold(0.0_f32, |most, x| most.max(x.abs()));
+    let mut factor = bf16::from_f32(greatest / 127.0);
+    if factor.to_f32() * 127.0 < greatest {
+        // Rounded down: the next one, so that nothing is cut off.
+        factor = bf16::from_bits(factor.to_bits() + 1);
+    }
+    if factor.to_f32() >= f32::MIN_POSITIVE {
+        let inverse = 1.0 / factor.to_f32();
+        for (to, x) in to.zip(numbers) {
+            *to = (x * inverse).round_ties_even() as i8;
+        }
+    }
+    factor
 }
 
 /// Writes groups of one column's values `group * width` apart.
