@@ -38,7 +38,7 @@ fn main() {
         (Some("whole_xl"), Some(folder)) => whole::measure_xl(folder),
         (Some("window"), _) => window::measure(),
         _ => println!(
-            "usage: bench kernels [PART OF A NAME] | pictures [PYTHON] | precisions [FOLDER] | reuse [PART OF A NAME] | networks FOLDER [PYTHON] | whole FOLDER [SD_CLI] | networks_xl FOLDER | whole_xl FOLDER | window"
+            "usage: bench kernels [PART OF A NAME] | pictures [PYTHON] | precisions [FOLDER] | reuse [PART OF A NAME] | networks FOLDER [PYTHON] | whole FOLDER [PYTHON] | networks_xl FOLDER | whole_xl FOLDER | window"
         ),
     }
 }

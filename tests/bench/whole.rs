@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use crate::statistics::median;
+
 const PROMPT: &str = "a small red house by the sea";
 
 /// What is run.
@@ -24,9 +26,11 @@ const XL: Work = Work {
     side: "1024",
 };
 
-/// Seconds, and the most memory that was resident, in GiB.
+/// Seconds of the whole and of a step, and the most memory that was resident, in GiB.
 struct Cost {
     secs: f64,
+    /// `NaN` where a run has one step, or does not tell.
+    step_secs: f64,
     peak_gib: f64,
 }
 
@@ -39,11 +43,13 @@ fn peak_kib(child: &Child) -> Option<f64> {
     line.trim().trim_end_matches("kB").trim().parse().ok()
 }
 
-fn cost(command: &mut Command) -> Cost {
+/// What a run costs. `step_secs` finds the seconds of a step in what it prints.
+fn cost(command: &mut Command, step_secs: impl Fn(&str) -> f64) -> Cost {
+    let printed = tempfile::NamedTempFile::new().unwrap();
     let began = Instant::now();
     let mut child = command
         .stdin(Stdio::null())
-        .stdout(Stdio::null())
+        .stdout(printed.reopen().unwrap())
         .stderr(Stdio::null())
         .spawn()
         .unwrap_or_else(|error| panic!("{command:?}: {error}"));
@@ -55,9 +61,11 @@ fn cost(command: &mut Command) -> Cost {
         }
         std::thread::sleep(Duration::from_millis(20));
     };
+    let secs = began.elapsed().as_secs_f64();
     assert!(status.success(), "{command:?} ended with {status}");
     Cost {
-        secs: began.elapsed().as_secs_f64(),
+        secs,
+        step_secs: step_secs(&std::fs::read_to_string(printed.path()).unwrap()),
         peak_gib: peak / f64::from(1 << 20),
     }
 }
@@ -68,6 +76,7 @@ fn ours(program: &Path, model: &Path, folder: &Path, precision: &str, work: Work
     command
         .args([
             "render",
+            "--json",
             "--prompt",
             PROMPT,
             "--steps",
@@ -91,30 +100,44 @@ fn ours(program: &Path, model: &Path, folder: &Path, precision: &str, work: Work
         .arg(folder.join("ours.png"))
         .env("PENTIMENTO_DATA", folder.join("data"))
         .env("PENTIMENTO_LIBRARY", folder.join("library"));
-    cost(&mut command)
+    cost(&mut command, |printed| {
+        let events = printed.lines().map(serde_json::from_str);
+        let events: Vec<serde_json::Value> = events.map(Result::unwrap).collect();
+        let steps = events.iter().filter(|event| event["event"] == "step_done");
+        let ends: Vec<f64> = steps
+            .filter_map(|event| event["elapsed_secs"].as_f64())
+            .collect();
+        let spans = ends.windows(2).map(|pair| pair[1] - pair[0]);
+        median_of(spans.collect())
+    })
 }
 
-fn theirs(program: &Path, model: &Path, folder: &Path) -> Cost {
-    let Work { steps, side } = FIRST;
-    let mut command = Command::new(program);
-    command
-        .arg("-m")
-        .arg(model)
-        .args([
-            "--type",
-            "f16",
-            "-p",
-            PROMPT,
-            "--cfg-scale",
-            "7.5",
-            "--sampling-method",
-            "euler",
-        ])
-        .args([
-            "--steps", steps, "-W", side, "-H", side, "-s", "1", "-t", "2", "-o",
-        ])
-        .arg(folder.join("theirs.png"));
-    cost(&mut command)
+/// The median; `NaN` of none.
+fn median_of(samples: Vec<f64>) -> f64 {
+    if samples.is_empty() {
+        f64::NAN
+    } else {
+        median(&samples)
+    }
+}
+
+fn theirs(python: &str, model: &Path, folder: &Path) -> Cost {
+    let script = support::places::root().join("tests/bench/sd_cpp_picture.py");
+    let mut command = Command::new(python);
+    command.arg(script).arg(model);
+    command.arg(folder.join("theirs.png")).arg(FIRST.steps);
+    cost(&mut command, |printed| {
+        let steps = printed.lines().filter_map(|line| line.parse().ok());
+        median_of(steps.collect())
+    })
+}
+
+/// Whether a Python has stable-diffusion.cpp.
+fn has_peer(python: &str) -> bool {
+    let mut command = Command::new(python);
+    command.args(["-c", "import stable_diffusion_cpp"]);
+    let status = command.stdout(Stdio::null()).stderr(Stdio::null()).status();
+    status.is_ok_and(|status| status.success())
 }
 
 fn heading(work: Work) {
@@ -122,12 +145,17 @@ fn heading(work: Work) {
     let word = if steps == "1" { "step" } else { "steps" };
     println!(
         "From the start of the program to the saved picture, {side} x {side}, {steps} Euler {word} with guidance, loading\n\
-         included; one run each.\n\n| | s | peak of resident memory, GiB |\n|---|---|---|"
+         included; one run each.\n\n| | s | s a step | peak of resident memory, GiB |\n|---|---|---|---|"
     );
 }
 
 fn row(name: &str, cost: &Cost) {
-    println!("| {name} | {:.1} | {:.2} |", cost.secs, cost.peak_gib);
+    let Cost {
+        secs,
+        step_secs,
+        peak_gib,
+    } = cost;
+    println!("| {name} | {secs:.1} | {step_secs:.2} | {peak_gib:.2} |");
 }
 
 fn program() -> PathBuf {
@@ -135,8 +163,8 @@ fn program() -> PathBuf {
     bench.with_file_name("pentimento")
 }
 
-/// Prints the table. `folder`: what `full_size.py` wrote; `peer`: stable-diffusion.cpp's program, or none.
-pub(crate) fn measure(folder: &str, peer: Option<&str>) {
+/// Prints the table. `folder`: what `full_size.py` wrote; `python`: one that may have stable-diffusion.cpp, or none.
+pub(crate) fn measure(folder: &str, python: Option<&str>) {
     let (folder, program) = (PathBuf::from(folder), program());
     let (diffusers, single) = (folder.join("diffusers"), folder.join("sd15.safetensors"));
     let scratch = tempfile::TempDir::new().unwrap();
@@ -150,8 +178,8 @@ pub(crate) fn measure(folder: &str, peer: Option<&str>) {
         let cost = ours(&program, model, scratch.path(), precision, FIRST);
         row(name, &cost);
     }
-    if let Some(peer) = peer {
-        let cost = theirs(Path::new(peer), &single, scratch.path());
+    if let Some(python) = python.filter(|python| has_peer(python)) {
+        let cost = theirs(python, &single, scratch.path());
         row("stable-diffusion.cpp, f16", &cost);
     }
 }
