@@ -112,7 +112,7 @@ impl<A: Element, O: Element> Doubling<'_, A, O> {
         for first in (0..lines).step_by(chunk) {
             let now = first..(first + chunk).min(lines);
             let rows = lines_of_corners(height, now.start, now.end) * (width + 1);
-            let values = &mut bytemuck::cast_slice_mut::<f32, T>(kept.as_mut_slice());
+            let values = bytemuck::cast_slice_mut::<f32, T>(kept.as_mut_slice());
             self.differences(now.start, &outside, &mut values[..rows * stride], stride);
             let corners = Corners {
                 values: &values[..rows * stride],
