@@ -1,5 +1,5 @@
-//! The only file that knows which devices this build was made for: picks the device, resolves the
-//! precision, owns the compute threads, and leads to what only some devices have.
+//! The only file, beside the kernels for cards, that knows which devices this build was made for: picks the
+//! device, resolves the precision, owns the compute threads, and leads to what only some devices have.
 //!
 //! A build with the feature `cuda` runs without an NVIDIA driver too, on the CPU, if it was linked as
 //! `packaging/cuda/README.md` says.
@@ -8,6 +8,7 @@ use candle_core::{DType, Device, Tensor};
 
 use crate::error::{EngineError, Result};
 use crate::kernels::cpu::{Packing, trusted_isa};
+use crate::kernels::cuda;
 use crate::nn::Compute;
 use crate::recipe::Precision;
 
@@ -52,10 +53,13 @@ impl Backend {
         &self.name
     }
 
-    /// Instruction level of the kernels, for the outcome.
+    /// Instruction level of the kernels, for the outcome. Of a card, whether our fused kernels proved
+    /// themselves there; where not, it computes the same with the tensor library's operations, slower.
     pub fn kernels(&self) -> String {
         if self.device.is_cpu() {
             trusted_isa().name().to_owned()
+        } else if cuda::trusted(&self.device) {
+            format!("{}, fused", self.name)
         } else {
             self.name.clone()
         }
@@ -174,7 +178,7 @@ fn absent(kind: &str) -> EngineError {
 
 #[cfg(feature = "cuda")]
 fn open_cuda(ordinal: usize) -> Result<(Device, String)> {
-    let device = Device::new_cuda(ordinal).map_err(|error| {
+    let device = cuda::open(ordinal).map_err(|error| {
         // Further lines tell where in the library it happened.
         let error = error.to_string();
         let reason = error.lines().next().unwrap_or_default();

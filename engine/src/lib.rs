@@ -14,8 +14,8 @@
 //!   the [`denoiser`] behind it is a network with [`guidance`]; each step gives a [`preview`];
 //! - [`forecast`] says before the run what it will take, and [`residency`] what of it stays in memory;
 //! - [`families`]: the networks, on the shared layers of [`nn`], whose `ops` are the only door to
-//!   compute: our [`kernels`] on the CPU, the tensor library elsewhere; their [`weights`] come through
-//!   bounded readers, which show single files as the folders they stand for; [`catalog`] knows which
+//!   compute: our [`kernels`] on the CPU, the tensor library elsewhere, with kernels of ours between its
+//!   products on NVIDIA cards; their [`weights`] come through bounded readers, which show single files as the folders they stand for; [`catalog`] knows which
 //!   exist, what lies beside a file and decides how it is read, and who lends what a file does not hold.
 //!
 //! To add a family, sampler or schedule: a file and one line in `FAMILIES`, `SAMPLERS`, `SCHEDULES`.
@@ -45,7 +45,7 @@ pub mod hash;
 mod intake;
 #[allow(
     unsafe_code,
-    reason = "vector instructions and parallel writes, behind functions that are safe to call"
+    reason = "vector instructions, parallel writes and launches on cards, behind functions that are safe to call"
 )]
 pub mod kernels;
 pub mod latent;

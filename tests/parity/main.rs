@@ -7,6 +7,7 @@
     reason = "a test that cannot go on says so by panicking"
 )]
 
+mod cuda_kernels;
 mod embeddings;
 mod k_diffusion;
 mod layouts;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Activation, Same, Then, misfit};
+use super::{Activation, Same, Then, kernel, misfit};
 use crate::error::Result;
 use crate::kernels::cpu;
 use crate::kernels::cpu::attention::Heads;
@@ -15,15 +15,6 @@ use crate::nn::act::Host;
 use crate::nn::memory::{Buffer, Kept};
 use crate::nn::{Embedding, GroupNorm};
 use crate::weights::rows::StoredRows;
-
-fn kernel(function: Activation) -> cpu::Activation {
-    match function {
-        Activation::Silu => cpu::Activation::Silu,
-        Activation::Gelu => cpu::Activation::Gelu,
-        Activation::QuickGelu => cpu::Activation::QuickGelu,
-        Activation::Relu => cpu::Activation::Relu,
-    }
-}
 
 fn rows<T: Kept>(x: &Host<T>) -> Rows<'_, T> {
     Rows::new(&x.data, x.rows(), x.channels)

@@ -16,7 +16,7 @@ use super::layers::{ConvWeight, LinearWeight, Scales, Table, Values};
 use super::memory::Kept;
 use super::{Act, Conv2d, Embedding, FIRST_LEARNED, GroupNorm, LayerNorm, Linear};
 use crate::error::{EngineError, Result};
-use crate::kernels::cpu::Precision;
+use crate::kernels::cpu::{self, Precision};
 use crate::weights::slot::Slot;
 
 /// Pointwise functions.
@@ -66,6 +66,16 @@ pub(super) fn named<T>(op: &str, result: candle_core::Result<T>) -> Result<T> {
         op: op.to_owned(),
         reason: error.to_string(),
     })
+}
+
+/// A function as the kernels name it.
+fn kernel(function: Activation) -> cpu::Activation {
+    match function {
+        Activation::Silu => cpu::Activation::Silu,
+        Activation::Gelu => cpu::Activation::Gelu,
+        Activation::QuickGelu => cpu::Activation::QuickGelu,
+        Activation::Relu => cpu::Activation::Relu,
+    }
 }
 
 fn misfit(op: &str) -> EngineError {
@@ -419,7 +429,8 @@ pub fn geglu(x: &Act, layer: &Linear) -> Result<Act> {
 pub fn group_norm(x: &Act, norm: &GroupNorm, then: Option<Activation>) -> Result<Act> {
     let scales = [norm.scales.weight.get()?, norm.scales.bias.get()?];
     if let [Values::Tensor(weight), Values::Tensor(bias)] = scales.each_ref().map(Arc::as_ref) {
-        return tensor::group_norm(&x.tensor()?, norm, [weight, bias], then);
+        let scales = [weight, bias];
+        return tensor::group_norm(&x.tensor()?, (norm.groups, norm.epsilon), scales, then);
     }
     let x = to_host(x, Precision::F32)?;
     let norm = host_norm(norm, &scales, then)?;

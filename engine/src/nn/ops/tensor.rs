@@ -1,15 +1,22 @@
 //! The tensor library's path: maps (B, C, H, W), tokens (B, N, C). The path for GPUs, and the slow
 //! twin of the kernels. Products take their weight's number type, and their results have it; norms
 //! and softmax are computed in f32, where half the bits would show.
+//!
+//! What stands between the products runs in the fused kernels of [`cuda`] where they serve, and in the
+//! library's own operations elsewhere.
 
 use candle_core::{D, DType, Device, Tensor};
 
-use super::{Activation, Then, named};
+use super::{Activation, Then, kernel, named};
 use crate::backend::flash_attention;
 use crate::error::Result;
+use crate::kernels::{cpu, cuda};
 use crate::nn::act::Repr;
 use crate::nn::layers::Values;
-use crate::nn::{Act, Conv2d, Embedding, FIRST_LEARNED, GroupNorm, Linear};
+use crate::nn::{Act, Conv2d, Embedding, FIRST_LEARNED, Linear};
+
+#[cfg(test)]
+mod tests;
 
 /// Attention scores are held for as many queries at a time as fit in this.
 const SCORES_LIMIT_BYTES: usize = 256 << 20;
@@ -34,27 +41,59 @@ fn function(x: &Tensor, function: Activation) -> candle_core::Result<Tensor> {
     }
 }
 
+fn kernel_or_none(function: Option<Activation>) -> cpu::Activation {
+    function.map_or(cpu::Activation::None, kernel)
+}
+
 /// What comes after a product, on maps or tokens.
-fn finish(mut y: Tensor, then: &Then<'_>) -> Result<Act> {
-    if let Some(vector) = then.vector {
-        let vector = vector.tensor()?.to_dtype(y.dtype())?;
-        let vector = if y.rank() == 4 {
-            named(
-                "layout",
-                vector.squeeze(1).and_then(|v| v.unsqueeze(2)?.unsqueeze(3)),
-            )?
+fn finish(y: Tensor, bias: Option<&Tensor>, then: &Then<'_>) -> Result<Act> {
+    let alike = |part: &Act| -> Result<Tensor> { Ok(part.tensor()?.to_dtype(y.dtype())?) };
+    let vector = then.vector.map(alike).transpose()?;
+    let residual = then.residual.map(alike).transpose()?;
+    let with = cuda::Finish {
+        bias,
+        vector: vector.as_ref(),
+        activation: kernel_or_none(then.activation),
+        residual: residual.as_ref(),
+    };
+    if with.is_empty() {
+        return Ok(act(y));
+    }
+    let done = match cuda::finish(&y, with) {
+        Some(done) => done,
+        None => finish_plainly(y, with, then.activation),
+    };
+    Ok(act(named("after a product", done)?))
+}
+
+/// Takes `y`, so that its memory is free after the first part.
+fn finish_plainly(
+    mut y: Tensor,
+    with: cuda::Finish<'_>,
+    then: Option<Activation>,
+) -> candle_core::Result<Tensor> {
+    if let Some(bias) = with.bias {
+        let bias = bias.to_dtype(y.dtype())?;
+        y = y.broadcast_add(&if y.rank() == 4 {
+            bias.reshape((1, (), 1, 1))?
         } else {
-            vector
-        };
-        y = named("add to pixels", y.broadcast_add(&vector))?;
+            bias
+        })?;
     }
-    if let Some(activation) = then.activation {
-        y = named("activation", function(&y, activation))?;
+    if let Some(vector) = with.vector {
+        y = y.broadcast_add(&if y.rank() == 4 {
+            vector.squeeze(1)?.unsqueeze(2)?.unsqueeze(3)?
+        } else {
+            vector.clone()
+        })?;
     }
-    if let Some(residual) = then.residual {
-        y = named("residual", &y + residual.tensor()?.to_dtype(y.dtype())?)?;
+    if let Some(then) = then {
+        y = function(&y, then)?;
     }
-    Ok(act(y))
+    match with.residual {
+        Some(residual) => y + residual,
+        None => Ok(y),
+    }
 }
 
 pub(super) fn activate(x: &Tensor, activation: Activation) -> Result<Act> {
@@ -111,62 +150,69 @@ pub(super) fn conv2d(x: &Tensor, weight: &Tensor, conv: &Conv2d, then: &Then<'_>
                 0,
             )
         };
-        let y = x.contiguous()?.conv2d(weight, padding, conv.stride, 1, 1)?;
-        match bias_of(bias.as_deref()) {
-            Some(bias) => y.broadcast_add(&bias.to_dtype(y.dtype())?.reshape((1, (), 1, 1))?),
-            None => Ok(y),
-        }
+        x.contiguous()?.conv2d(weight, padding, conv.stride, 1, 1)
     };
-    finish(named("convolution", run())?, then)
+    finish(named("convolution", run())?, bias_of(bias.as_deref()), then)
 }
 
-fn product(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> candle_core::Result<Tensor> {
+fn product(x: &Tensor, weight: &Tensor) -> candle_core::Result<Tensor> {
     let (b, n, c) = x.dims3()?;
     let x = x.to_dtype(weight.dtype())?;
     let y = x.reshape((b * n, c))?.matmul(&weight.t()?)?;
-    let y = match bias {
-        Some(bias) => y.broadcast_add(&bias.to_dtype(y.dtype())?)?,
-        None => y,
-    };
     y.reshape((b, n, ()))
 }
 
 pub(super) fn linear(x: &Tensor, weight: &Tensor, layer: &Linear, then: &Then<'_>) -> Result<Act> {
     let bias = super::now(&layer.bias)?;
-    let y = product(x, weight, bias_of(bias.as_deref()));
-    finish(named("linear layer", y)?, then)
+    let y = named("linear layer", product(x, weight))?;
+    finish(y, bias_of(bias.as_deref()), then)
 }
 
 pub(super) fn geglu(x: &Tensor, weight: &Tensor, layer: &Linear) -> Result<Act> {
     let bias = super::now(&layer.bias)?;
-    let run = || {
-        let both = product(x, weight, bias_of(bias.as_deref()))?;
-        let half = both.dim(D::Minus1)? / 2;
-        let gate = both
-            .narrow(D::Minus1, half, half)?
-            .contiguous()?
-            .gelu_erf()?;
-        both.narrow(D::Minus1, 0, half)? * gate
-    };
+    let run = || gated(&product(x, weight)?, bias_of(bias.as_deref()));
     Ok(act(named("gated layer", run())?))
+}
+
+/// The first half of each row times gelu of the second.
+fn gated(both: &Tensor, bias: Option<&Tensor>) -> candle_core::Result<Tensor> {
+    if let Some(y) = cuda::geglu(both, bias) {
+        return y;
+    }
+    let both = match bias {
+        Some(bias) => both.broadcast_add(&bias.to_dtype(both.dtype())?)?,
+        None => both.clone(),
+    };
+    let half = both.dim(D::Minus1)? / 2;
+    let gate = both.narrow(D::Minus1, half, half)?.contiguous()?;
+    both.narrow(D::Minus1, 0, half)? * gate.gelu_erf()?
 }
 
 pub(super) fn group_norm(
     x: &Tensor,
-    norm: &GroupNorm,
+    (groups, epsilon): (usize, f64),
     [weight, bias]: [&Tensor; 2],
     then: Option<Activation>,
 ) -> Result<Act> {
-    let run = || {
+    let fused = || {
+        let norm = cuda::GroupNorm {
+            groups,
+            epsilon,
+            weight,
+            bias,
+            activation: kernel_or_none(then),
+        };
+        cuda::group_norm(x, norm)
+    };
+    let plain = || {
         let (b, c, h, w) = x.dims4()?;
-        let grouped = x.to_dtype(DType::F32)?.contiguous()?.reshape((
-            b,
-            norm.groups,
-            c / norm.groups * h * w,
-        ))?;
+        let grouped =
+            x.to_dtype(DType::F32)?
+                .contiguous()?
+                .reshape((b, groups, c / groups * h * w))?;
         let centred = grouped.broadcast_sub(&grouped.mean_keepdim(2)?)?;
         let variance = centred.sqr()?.mean_keepdim(2)?;
-        let scale = variance.affine(1.0, norm.epsilon)?.sqrt()?.recip()?;
+        let scale = variance.affine(1.0, epsilon)?.sqrt()?.recip()?;
         let y = centred.broadcast_mul(&scale)?.reshape((b, c, h, w))?;
         let y = y
             .broadcast_mul(&weight.reshape((1, c, 1, 1))?)?
@@ -174,15 +220,16 @@ pub(super) fn group_norm(
         let y = then.map_or(Ok(y.clone()), |then| function(&y, then))?;
         y.to_dtype(x.dtype())
     };
-    Ok(act(named("group norm", run())?))
+    Ok(act(named("group norm", fused().unwrap_or_else(plain))?))
 }
 
 pub(super) fn layer_norm(x: &Tensor, [weight, bias]: [&Tensor; 2], epsilon: f64) -> Result<Act> {
-    let run = || {
+    let plain = || {
         let wide = x.to_dtype(DType::F32)?.contiguous()?;
         candle_nn::ops::layer_norm(&wide, weight, bias, epsilon as f32)?.to_dtype(x.dtype())
     };
-    Ok(act(named("layer norm", run())?))
+    let fused = cuda::layer_norm(x, [weight, bias], epsilon);
+    Ok(act(named("layer norm", fused.unwrap_or_else(plain))?))
 }
 
 pub(super) fn embed(ids: &[u32], values: &Tensor, table: &Embedding) -> Result<Act> {
