@@ -128,8 +128,25 @@ fn wide_windows_over_large_pictures_take_few_products_and_others_do_not() {
     assert!(!takes((32, 32), Window::halving(), shape));
     assert!(!takes((4, 32), Window::same(3), shape), "few outputs");
     assert!(!takes((32, 4), Window::same(3), shape), "few channels");
-    let low = Pictures { height: 3, ..shape };
+    let low = Pictures {
+        height: 3,
+        width: 99,
+        ..shape
+    };
     assert!(!takes((32, 32), Window::same(3), low), "no whole tile");
+    let small = Pictures { height: 4, ..shape };
+    assert!(!takes((32, 32), Window::same(3), small), "two tiles");
+    for isa in Isa::testable() {
+        let conv = conv(isa, Precision::Bf16, (32, 32), Window::same(3));
+        let large = Pictures {
+            height: 16,
+            width: 16,
+            ..shape
+        };
+        assert!(conv.takes_few_products(large), "{}", isa.name());
+        let pairs = isa.has_bf16_dot();
+        assert_eq!(conv.takes_few_products(shape), !pairs, "{}", isa.name());
+    }
 }
 
 #[test]
