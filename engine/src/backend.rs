@@ -53,15 +53,20 @@ impl Backend {
         &self.name
     }
 
-    /// Instruction level of the kernels, for the outcome. Of a card, whether our fused kernels proved
-    /// themselves there; where not, it computes the same with the tensor library's operations, slower.
+    /// Instruction level of the kernels, for the outcome. Of a card, whether our fused kernels and cuDNN
+    /// proved themselves there; where not, it computes the same with the tensor library's operations, slower.
     pub fn kernels(&self) -> String {
         if self.device.is_cpu() {
             trusted_isa().name().to_owned()
-        } else if cuda::trusted(&self.device) {
-            format!("{}, fused", self.name)
         } else {
-            self.name.clone()
+            let mut parts = vec![self.name.as_str()];
+            if cuda::trusted(&self.device) {
+                parts.push("fused");
+            }
+            if cuda::convolves(&self.device) {
+                parts.push("cuDNN");
+            }
+            parts.join(", ")
         }
     }
 

@@ -1,28 +1,15 @@
 //! The fused operations, where they may be used.
 
-use std::sync::{Mutex, PoisonError};
-
 use candle_core::{DType, Device, Result, Tensor};
 
-use super::{Finish, GroupNorm, function, launch, verify};
+use super::verify::{self, Answers};
+use super::{Finish, GroupNorm, function, launch};
 
 /// Whether the fused kernels compute on `device`: asked the first time of a card, they are compared there with
 /// their slow twins, and used only if all agree.
 pub fn trusted(device: &Device) -> bool {
-    /// Cards that were asked, and the answers.
-    static CHECKED: Mutex<Vec<(usize, bool)>> = Mutex::new(Vec::new());
-    let Device::Cuda(card) = device else {
-        return false;
-    };
-    let ordinal = card.cuda_stream().context().ordinal();
-    let mut checked = CHECKED.lock().unwrap_or_else(PoisonError::into_inner);
-    let known = checked.iter().find(|(card, _)| *card == ordinal);
-    if let Some((_, answer)) = known {
-        return *answer;
-    }
-    let answer = verify::agrees(device);
-    checked.push((ordinal, answer));
-    answer
+    static CHECKED: Answers = Answers::new();
+    CHECKED.of(device, verify::agrees)
 }
 
 /// Whether a kernel can read `x`, its type, and is trusted there.

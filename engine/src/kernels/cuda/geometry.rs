@@ -1,5 +1,5 @@
 //! How work is cut into blocks. The kernels stride over whatever a grid does not cover, so that every choice
-//! here is right; these are to keep a card busy.
+//! here is right; these are to keep a card busy. And the lengths of a convolution, as cuDNN counts them.
 
 /// Threads of a block: a power of two, at most `MOST_THREADS` of `kernels.cu`.
 pub const THREADS: u32 = 256;
@@ -43,8 +43,67 @@ pub fn rows(rows: usize) -> Grid {
     (rows.clamp(1, MOST_COLUMNS) as u32, 1)
 }
 
+/// A convolution without dilation and groups: the lengths of its maps (B, C, H, W) and its weight (O, C, k, l).
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct Convolution {
+    /// Of the map that is read.
+    pub x: [i32; 4],
+    /// Of the weight.
+    pub weight: [i32; 4],
+    /// Of the map that is written.
+    pub y: [i32; 4],
+    /// Pixels from one window to the next, in both directions.
+    pub stride: i32,
+    /// Zeros at each of the four edges.
+    pub padding: i32,
+}
+
+impl Convolution {
+    /// `None` where the lengths do not fit each other, a map is empty, or one has more values than 31 bits count,
+    /// which is where many of cuDNN's kernels end.
+    pub fn new(x: &[usize], weight: &[usize], stride: usize, padding: usize) -> Option<Self> {
+        let &[pictures, channels, height, width] = x else {
+            return None;
+        };
+        let &[filters, depth, rows, columns] = weight else {
+            return None;
+        };
+        let windows = |length: usize, window: usize| {
+            let space = (length + 2 * padding).checked_sub(window)?;
+            Some(space.checked_div(stride)? + 1)
+        };
+        let y = [
+            pictures,
+            filters,
+            windows(height, rows)?,
+            windows(width, columns)?,
+        ];
+        let convolution = Self {
+            x: countable([pictures, channels, height, width])?,
+            weight: countable([filters, depth, rows, columns])?,
+            y: countable(y)?,
+            stride: stride.try_into().ok()?,
+            padding: padding.try_into().ok()?,
+        };
+        (channels == depth).then_some(convolution)
+    }
+}
+
+/// The same lengths, if they are of one value up to as many as 31 bits count.
+fn countable(lengths: [usize; 4]) -> Option<[i32; 4]> {
+    let mut counted = [0; 4];
+    let mut values = 1_i32;
+    for (counted, length) in counted.iter_mut().zip(lengths) {
+        *counted = length.try_into().ok()?;
+        values = values.checked_mul(*counted)?;
+    }
+    (values > 0).then_some(counted)
+}
+
 #[cfg(test)]
 mod tests {
+    use candle_core::{DType, Device, Tensor};
+
     use super::*;
 
     #[test]
@@ -58,5 +117,35 @@ mod tests {
         assert_eq!(rows(77), (77, 1));
         assert_eq!(rows(1 << 30), (1 << 20, 1));
         assert!(THREADS.is_power_of_two());
+    }
+
+    #[test]
+    fn convolutions_have_the_lengths_of_the_tensor_librarys() {
+        for (x, weight, stride, padding) in [
+            ([2, 4, 9, 7], [4, 4, 3, 3], 1, 1),
+            ([1, 4, 9, 8], [6, 4, 3, 3], 2, 1),
+            ([1, 3, 28, 14], [5, 3, 14, 14], 14, 0),
+            ([1, 3, 6, 5], [2, 3, 3, 1], 2, 0),
+        ] {
+            let zeros = |dims: [usize; 4]| Tensor::zeros(&dims, DType::F32, &Device::Cpu).unwrap();
+            let y = zeros(x).conv2d(&zeros(weight), padding, stride, 1, 1);
+            let convolution = Convolution::new(&x, &weight, stride, padding).unwrap();
+            let lengths = convolution.y.map(|length| length as usize);
+            assert_eq!(lengths.as_slice(), y.unwrap().dims());
+        }
+    }
+
+    #[test]
+    fn what_is_no_convolution_has_none() {
+        let weight = [4, 4, 3, 3];
+        let of = |x: &[usize], stride, padding| Convolution::new(x, &weight, stride, padding);
+        assert!(of(&[1, 4, 3, 3], 1, 0).is_some());
+        assert!(of(&[1, 4, 2, 3], 1, 0).is_none(), "smaller than a window");
+        assert!(of(&[1, 5, 9, 9], 1, 0).is_none(), "other channels");
+        assert!(of(&[1, 4, 9, 9], 0, 0).is_none(), "no stride");
+        assert!(of(&[0, 4, 9, 9], 1, 0).is_none(), "no picture");
+        assert!(of(&[4, 9, 9], 1, 0).is_none(), "no map");
+        assert!(of(&[1, 4, 32_768, 16_384], 1, 1).is_none(), "2^31 values");
+        assert!(of(&[1, 4, 32_768, 16_383], 1, 1).is_some());
     }
 }

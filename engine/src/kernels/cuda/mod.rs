@@ -1,12 +1,13 @@
 //! What stands between the products of a network, fused, for NVIDIA cards: group and layer norm with their
 //! scales, gated GELU, and bias, activation and residual after a product. Each is one read and one write of
-//! the activation, where the tensor library makes up to ten.
+//! the activation, where the tensor library makes up to ten. And convolutions, by NVIDIA's library of them.
 //!
 //! # Trust
 //! A card computes pictures with these kernels only after `verify` has compared them with [`mod@reference`] on
 //! that card, once a process. Where they differ or cannot be loaded (cards before compute capability 8.0, for
 //! which the code is not made), where the build has no CUDA, on another device or for a shape or number type
-//! that they do not know, the functions here give `None`, and the caller goes its plain way.
+//! that they do not know, the functions here give `None`, and the caller goes its plain way. It is the same with
+//! cuDNN, which is looked for at run time and compared with the tensor library's own convolution.
 //!
 //! The arithmetic is also tested where there is no card: `tests/parity/cuda_kernels.rs` compiles `kernels.cu`
 //! for the CPU.
@@ -16,11 +17,12 @@
 //! |---|---|
 //! | `kernels.cu` | the kernels |
 //! | `kernels.ptx` | the same, compiled by `packaging/cuda/kernels`: drivers translate it for their card |
-//! | [`geometry`] | how work is cut into blocks |
+//! | [`geometry`] | how work is cut into blocks; the lengths of a convolution |
 //! | [`mod@reference`] | the slow twin of each kernel, in plain Rust |
 //! | `fused` (with CUDA), `absent` (without) | the functions, and whether they may be used |
 //! | `launch` | the kernels as operations on tensors, without any check of trust |
-//! | `verify` | the comparison on a card |
+//! | `convolution` (with cuDNN), `without_cudnn` | the convolution, and whether cuDNN may be used |
+//! | `verify` | the comparisons on a card |
 //! | `device` | opens a card with one stream and a pool of memory |
 
 use candle_core::Tensor;
@@ -29,6 +31,8 @@ use super::cpu::Activation;
 
 #[cfg(not(feature = "cuda"))]
 mod absent;
+#[cfg(feature = "cudnn")]
+mod convolution;
 #[cfg(feature = "cuda")]
 mod device;
 #[cfg(feature = "cuda")]
@@ -39,13 +43,19 @@ mod launch;
 pub mod reference;
 #[cfg(feature = "cuda")]
 mod verify;
+#[cfg(not(feature = "cudnn"))]
+mod without_cudnn;
 
 #[cfg(not(feature = "cuda"))]
 pub use self::absent::{finish, geglu, group_norm, layer_norm, trusted};
+#[cfg(feature = "cudnn")]
+pub use self::convolution::{conv2d, convolves};
 #[cfg(feature = "cuda")]
 pub use self::device::open;
 #[cfg(feature = "cuda")]
 pub use self::fused::{finish, geglu, group_norm, layer_norm, trusted};
+#[cfg(not(feature = "cudnn"))]
+pub use self::without_cudnn::{conv2d, convolves};
 
 /// A group norm and what follows it.
 #[derive(Clone, Copy, Debug)]

@@ -1,9 +1,10 @@
 //! Trust, but verify: before the fused kernels compute pictures on a card, each runs there once in each number
 //! type on small awkward shapes and is compared with its slow twin. A driver that cannot load them, an error
 //! or a difference (a card's fault, a translator's, or one of ours on a card nobody has tested) means the
-//! tensor library's own operations for good.
+//! tensor library's own operations for good. So it is with cuDNN's convolutions, beside the tensor library's.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Mutex, PoisonError};
 
 use candle_core::{DType, Device, Result, Tensor};
 
@@ -11,10 +12,50 @@ use super::super::cpu::Activation;
 use super::reference::{self, Shape};
 use super::{Finish, GroupNorm, launch};
 
+/// Cards that were asked something, and the answers: once a process.
+pub(super) struct Answers(Mutex<Vec<(usize, bool)>>);
+
+impl Answers {
+    pub(super) const fn new() -> Self {
+        Self(Mutex::new(Vec::new()))
+    }
+
+    /// What `ask` found of a card the first time; `false` of everything else.
+    pub(super) fn of(&self, device: &Device, ask: impl FnOnce(&Device) -> bool) -> bool {
+        let Device::Cuda(card) = device else {
+            return false;
+        };
+        let ordinal = card.cuda_stream().context().ordinal();
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, answer)) = known.iter().find(|(card, _)| *card == ordinal) {
+            return *answer;
+        }
+        let answer = ask(device);
+        known.push((ordinal, answer));
+        answer
+    }
+}
+
 /// Whether all kernels give the numbers of [`mod@reference`] on `device`.
 pub(super) fn agrees(device: &Device) -> bool {
     // f32 differs by the order of sums; f16 (11 bits) and bf16 (8 bits) by the rounding of what is stored.
     let types = [(DType::F32, 1e-5), (DType::F16, 1e-3), (DType::BF16, 8e-3)];
+    all_agree(device, types, |probe| probe.agrees())
+}
+
+/// Whether cuDNN gives the numbers of the tensor library's convolution on `device`.
+#[cfg(feature = "cudnn")]
+pub(super) fn convolutions_agree(device: &Device) -> bool {
+    // Two results that are both rounded to what is stored, and in f32 algorithms that sum differences of values.
+    let types = [(DType::F32, 1e-4), (DType::F16, 2e-3), (DType::BF16, 16e-3)];
+    all_agree(device, types, |probe| probe.convolutions())
+}
+
+fn all_agree(
+    device: &Device,
+    types: [(DType, f64); 3],
+    agrees: fn(&Probe<'_>) -> Result<bool>,
+) -> bool {
     let run = || {
         types.into_iter().all(|(dtype, limit)| {
             let probe = Probe {
@@ -22,10 +63,10 @@ pub(super) fn agrees(device: &Device) -> bool {
                 dtype,
                 limit,
             };
-            probe.agrees().unwrap_or(false)
+            agrees(&probe).unwrap_or(false)
         })
     };
-    // A panic inside the library is a disagreement too.
+    // A panic inside the library is a disagreement too: CUDA's binding expects some calls to succeed.
     catch_unwind(AssertUnwindSafe(run)).unwrap_or(false)
 }
 
@@ -70,6 +111,36 @@ impl Probe<'_> {
         let scale = want.iter().fold(0.0_f64, |scale, x| scale.max(x.abs()));
         let near = |(got, want): (&f32, &f64)| (f64::from(*got) - want).abs() <= self.limit * scale;
         Ok(same_type && got.len() == want.len() && got.iter().zip(want).all(near))
+    }
+
+    /// Few channels and many, odd lengths, windows of one value and of several, those of a patch, with and
+    /// without padding, one picture and two. Each twice: settled anew, and as it was settled.
+    #[cfg(feature = "cudnn")]
+    fn convolutions(&self) -> Result<bool> {
+        for (x, weight, stride, padding) in [
+            ([2, 4, 5, 7], [4, 4, 1, 1], 1, 0),
+            ([2, 4, 9, 7], [4, 4, 3, 3], 1, 1),
+            ([1, 4, 11, 8], [4, 4, 3, 3], 2, 1),
+            ([1, 3, 13, 9], [8, 3, 3, 3], 2, 0),
+            ([1, 3, 12, 8], [16, 3, 4, 4], 4, 0),
+            ([2, 64, 33, 31], [72, 64, 3, 3], 1, 1),
+            ([1, 128, 16, 16], [64, 128, 1, 1], 1, 0),
+        ] {
+            let x = self.numbers(&x, self.dtype, 13)?.tensor;
+            let weight = self.numbers(&weight, self.dtype, 14)?.tensor;
+            let want = x.conv2d(&weight, padding, stride, 1, 1)?;
+            let dims = want.dims().to_vec();
+            let want = want.to_dtype(DType::F32)?.to_device(&Device::Cpu)?;
+            let want: Vec<f32> = want.flatten_all()?.to_vec1()?;
+            let want: Vec<f64> = want.into_iter().map(f64::from).collect();
+            for _ in 0..2 {
+                let got = super::convolution::unchecked(&x, &weight, stride, padding)?;
+                if got.dims() != dims || !self.close(&got, &want)? {
+                    return Ok(false);
+                }
+            }
+        }
+        Ok(true)
     }
 
     /// A group in one block and in several; one channel a group, one pixel; rows shorter and longer than a block.

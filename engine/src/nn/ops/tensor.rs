@@ -2,8 +2,8 @@
 //! twin of the kernels. Products take their weight's number type, and their results have it; norms
 //! and softmax are computed in f32, where half the bits would show.
 //!
-//! What stands between the products runs in the fused kernels of [`cuda`] where they serve, and in the
-//! library's own operations elsewhere.
+//! What stands between the products runs in the fused kernels of [`cuda`] where they serve, convolutions in
+//! cuDNN where it does, and all in the library's own operations elsewhere.
 
 use candle_core::{D, DType, Device, Tensor};
 
@@ -150,7 +150,11 @@ pub(super) fn conv2d(x: &Tensor, weight: &Tensor, conv: &Conv2d, then: &Then<'_>
                 0,
             )
         };
-        x.contiguous()?.conv2d(weight, padding, conv.stride, 1, 1)
+        let x = x.contiguous()?;
+        match cuda::conv2d(&x, weight, conv.stride, padding) {
+            Some(y) => Ok(y),
+            None => x.conv2d(weight, padding, conv.stride, 1, 1),
+        }
     };
     finish(named("convolution", run())?, bias_of(bias.as_deref()), then)
 }
