@@ -6,8 +6,8 @@ use super::super::conv::{Conv2d, Pictures, Window};
 use super::super::epilogue::Epilogue;
 use super::super::shared::{Rows, RowsMut};
 use super::super::simd::Element;
-use super::super::{Activation, Isa, Precision, reference};
-use super::{as_elements, assert_close, for_all, numbers, rounded};
+use super::super::{Isa, Precision, reference};
+use super::{as_elements, assert_close, check_around, for_all, numbers, rounded};
 
 /// What a sum may be off by, relative to the greatest one.
 fn tolerance(isa: Isa, precision: Precision) -> f64 {
@@ -134,43 +134,8 @@ fn a_picture_has_the_same_bits_in_any_batch_and_on_any_number_of_threads() {
 
 #[test]
 fn differences_take_bias_activation_residual_and_strides_where_their_pixels_go() {
-    let (channels, outputs) = (36, 37);
-    let shape = pictures(3, 5, 4);
-    let pixels = 4 * shape.pixels();
-    for_all(|isa, precision| {
-        let conv = conv(isa, precision, (outputs, channels));
-        let weight = rounded(&numbers(outputs * channels * 9, 71), precision);
-        let wide = rounded(&numbers(shape.pixels() * 50, 74), precision);
-        let input: Vec<f32> = wide
-            .chunks(50)
-            .flat_map(|row| row[3..3 + channels].to_vec())
-            .collect();
-        let (bias, residual) = (numbers(3 * outputs, 75), numbers(pixels * outputs, 76));
-        let sizes = (outputs, channels);
-        let mut want = reference::conv2d(&input, shape, &weight, sizes, Window::doubling());
-        for (i, v) in want.iter_mut().enumerate() {
-            let image = i / outputs / (pixels / 3);
-            let biased = *v + f64::from(bias[image * outputs + i % outputs]);
-            *v = reference::activation(Activation::Silu, biased) + f64::from(residual[i]);
-        }
-        let epilogue = Epilogue::default()
-            .group_bias(&bias, pixels / 3)
-            .activation(Activation::Silu)
-            .residual(Rows::new(&residual, pixels, outputs));
-        let mut out = vec![7.0_f32; pixels * 60];
-        // Through the door that chooses the method.
-        conv.apply(
-            Rows::strided(&wide[3..], shape.pixels(), channels, 50),
-            shape,
-            &epilogue,
-            RowsMut::strided(&mut out[10..], pixels, outputs, 60),
-        );
-        let mut inside = Vec::new();
-        for row in out.chunks(60) {
-            let outside = row[..10].iter().chain(&row[10 + outputs..]);
-            assert!(outside.copied().all(|x| x == 7.0), "{}", isa.name());
-            inside.extend_from_slice(&row[10..10 + outputs]);
-        }
-        assert_close(&inside, &want, tolerance(isa, precision), isa.name());
+    // Through the door that chooses the method.
+    check_around(tolerance, |conv, input, shape, epilogue, out| {
+        conv.apply(input, shape, epilogue, out);
     });
 }

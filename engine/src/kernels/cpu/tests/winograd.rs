@@ -6,8 +6,8 @@ use super::super::conv::{Conv2d, Pictures, Window};
 use super::super::epilogue::Epilogue;
 use super::super::shared::{Rows, RowsMut};
 use super::super::simd::Element;
-use super::super::{Activation, Isa, Precision, reference};
-use super::{as_elements, assert_close, for_all, numbers, rounded};
+use super::super::{Isa, Precision, reference};
+use super::{as_elements, assert_close, check_around, for_all, numbers, rounded};
 
 /// What a sum may be off by, relative to the greatest one: 1.8 times the plain sum's error.
 const TOLERANCE: f64 = 1e-5;
@@ -151,53 +151,10 @@ fn wide_windows_over_large_pictures_take_few_products_and_others_do_not() {
 
 #[test]
 fn few_products_take_bias_activation_residual_and_strides_where_their_pixels_go() {
-    let (channels, outputs, window) = (36, 37, Window::doubling());
-    let shape = Pictures {
-        images: 3,
-        height: 5,
-        width: 4,
-    };
-    let pixels = window.output(shape).pixels();
-    for_all(|isa, precision| {
-        let conv = conv(isa, precision, (outputs, channels), window);
-        let weight = rounded(&numbers(outputs * channels * 9, 61), precision);
-        let wide = rounded(&numbers(shape.pixels() * 50, 63), precision);
-        let input: Vec<f32> = wide
-            .chunks(50)
-            .flat_map(|row| row[3..3 + channels].to_vec())
-            .collect();
-        let (bias, residual) = (numbers(3 * outputs, 64), numbers(pixels * outputs, 65));
-        let mut want = reference::conv2d(&input, shape, &weight, (outputs, channels), window);
-        for (i, v) in want.iter_mut().enumerate() {
-            let image = i / outputs / (pixels / 3);
-            let biased = *v + f64::from(bias[image * outputs + i % outputs]);
-            *v = reference::activation(Activation::Silu, biased) + f64::from(residual[i]);
-        }
-        let epilogue = Epilogue::default()
-            .group_bias(&bias, pixels / 3)
-            .activation(Activation::Silu)
-            .residual(Rows::new(&residual, pixels, outputs));
-        let mut out = vec![7.0_f32; pixels * 60];
-        conv.apply_window(
-            window,
-            true,
-            Rows::strided(&wide[3..], shape.pixels(), channels, 50),
-            shape,
-            &epilogue,
-            RowsMut::strided(&mut out[10..], pixels, outputs, 60),
-        );
-        let mut inside = Vec::new();
-        for row in out.chunks(60) {
-            assert!(
-                row[..10]
-                    .iter()
-                    .chain(&row[10 + outputs..])
-                    .all(|&x| x == 7.0),
-                "{}",
-                isa.name()
-            );
-            inside.extend_from_slice(&row[10..10 + outputs]);
-        }
-        assert_close(&inside, &want, TOLERANCE, isa.name());
-    });
+    check_around(
+        |_, _| TOLERANCE,
+        |conv, input, shape, epilogue, out| {
+            conv.apply_window(conv.window(), true, input, shape, epilogue, out);
+        },
+    );
 }
