@@ -55,18 +55,25 @@ impl Backend {
 
     /// Instruction level of the kernels, for the outcome. Of a card, whether our fused kernels and cuDNN
     /// proved themselves there; where not, it computes the same with the tensor library's operations, slower.
+    /// The first to ask waits until the card has been tried, which its first picture has to in any case.
     pub fn kernels(&self) -> String {
+        let mut parts = self.level();
+        if cuda::trusted(&self.device) {
+            parts += ", fused";
+        }
+        if cuda::convolves(&self.device) {
+            parts += ", cuDNN";
+        }
+        parts
+    }
+
+    /// What of [`Self::kernels`] is known at once, for a start that must not wait and for times that are
+    /// compared from run to run: the CPU's instruction level, or the card's name.
+    pub fn level(&self) -> String {
         if self.device.is_cpu() {
             trusted_isa().name().to_owned()
         } else {
-            let mut parts = vec![self.name.as_str()];
-            if cuda::trusted(&self.device) {
-                parts.push("fused");
-            }
-            if cuda::convolves(&self.device) {
-                parts.push("cuDNN");
-            }
-            parts.join(", ")
+            self.name.clone()
         }
     }
 

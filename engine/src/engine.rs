@@ -245,7 +245,7 @@ impl Engine {
     /// As [`Self::start`].
     pub fn start_probed(config: EngineConfig, waker: Waker, probe: StageProbe) -> Result<Self> {
         let backend = Backend::open(&config.device, config.threads)?;
-        let (kernels, device) = (backend.kernels(), backend.name().to_owned());
+        let (kernels, device) = (backend.level(), backend.name().to_owned());
         let (events_in, events) = bounded(EVENTS_LIMIT);
         let automatic = backend
             .resolve_precision(Precision::Auto)
@@ -309,7 +309,7 @@ impl Engine {
         &self.device
     }
 
-    /// Instruction level of its kernels.
+    /// Instruction level of its kernels on the CPU, or the name of its card.
     pub fn kernels(&self) -> &str {
         &self.kernels
     }

@@ -36,7 +36,7 @@ impl Worker {
     /// What it computes with, for recipes whose precision is resolved.
     pub(super) fn machine(&self) -> Machine {
         Machine {
-            device: format!("{} {}", self.backend.name(), self.backend.kernels()),
+            device: format!("{} {}", self.backend.name(), self.backend.level()),
             threads: self.tuning.threads,
             automatic: Precision::Auto,
             memory_bytes: self.tuning.memory_bytes,

@@ -10,8 +10,8 @@
 //!
 //! Three products for what takes six, and both results use differences of neighbours, each made
 //! once. In two directions nine products give four results, where the window takes 36. Winograd's
-//! method needs as many, but this one only adds: it is as exact as the plain sum, so the products
-//! may be the processor's dot products of bf16 pairs, and nearly all the time goes into them.
+//! method needs as many, but this one only adds: in f32 it is as exact as the plain sum, and little enough
+//! is lost to rounding that the products may be the processor's dot products of bf16 pairs.
 //!
 //! # Order of work
 //! The differences of some lines are made once (four values for each value of the input). Then tasks
