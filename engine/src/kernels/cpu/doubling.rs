@@ -19,17 +19,15 @@
 //! channels at a time, sum nine products for each pixel, and store its four results. Each sum runs
 //! over the channels in order, whatever the tasks are.
 
-use std::cell::RefCell;
 use std::ops::Range;
-use std::sync::{Mutex, PoisonError};
 
 use half::bf16;
 use rayon::prelude::*;
 
-use super::aligned::Aligned;
 use super::conv::{Pictures, Window};
 use super::epilogue::{Epilogue, Finish, load_some, store_some};
 use super::pack::PackedMatrix;
+use super::places::{Kept, Scratch, Sizes};
 use super::shared::{Rows, RowsMut, Target, even_part};
 use super::simd::{Element, Kernel, Precision, Simd};
 use super::tile::{AddToTiles, Span, TileElement};
@@ -102,41 +100,54 @@ impl<A: Element, O: Element> Doubling<'_, A, O> {
         let lines = self.shape.images * height;
         let chunk = even_part(lines, (CORNER_BYTES / corners).max(1));
         let longest = lines_of_corners(height, 0, chunk) + chunk / height + 1;
-        let mut kept = std::mem::take(&mut *KEPT.lock().unwrap_or_else(PoisonError::into_inner));
         let len = (longest * (width + 1) * stride * size_of::<T>()).div_ceil(size_of::<f32>());
-        if kept.as_slice().len() < len {
-            kept = Aligned::zeros(len);
-        }
         let outside = vec![A::default(); b.run];
         let target = out.target();
-        for first in (0..lines).step_by(chunk) {
-            let now = first..(first + chunk).min(lines);
-            let rows = lines_of_corners(height, now.start, now.end) * (width + 1);
-            let values = bytemuck::cast_slice_mut::<f32, T>(kept.as_mut_slice());
-            self.differences(now.start, &outside, &mut values[..rows * stride], stride);
-            let corners = Corners {
-                values: &values[..rows * stride],
-                stride,
-                first: corner_line(height, now.start),
-                height,
-                width,
-            };
-            let pixels = now.start * width..now.end * width;
-            let step = even_part(pixels.len(), TASK_PIXELS).next_multiple_of(b.tile_rows);
-            let parts = pixels.len().div_ceil(step);
-            (0..parts * b.panels()).into_par_iter().for_each(|task| {
-                let (part, panel) = (task / b.panels(), task % b.panels());
-                let start = pixels.start + part * step;
-                let range = start..(start + step).min(pixels.end);
-                let mut scratch = SCRATCH.take();
-                scratch.reserve(b, step, size_of::<T>());
-                self.products(&corners, range.clone(), panel, &mut scratch);
+        KEPT.with(len, |kept| {
+            for first in (0..lines).step_by(chunk) {
+                let now = first..(first + chunk).min(lines);
+                let rows = lines_of_corners(height, now.start, now.end) * (width + 1);
+                let values = &mut bytemuck::cast_slice_mut::<f32, T>(kept)[..rows * stride];
+                self.differences(now.start, &outside, values, stride);
+                let corners = Corners {
+                    values,
+                    stride,
+                    first: corner_line(height, now.start),
+                    height,
+                    width,
+                };
+                self.results(&corners, now.start * width..now.end * width, target);
+            }
+        });
+    }
+
+    /// The results of some lines of pixels, from the differences around them.
+    fn results<T: TileElement>(
+        &self,
+        corners: &Corners<'_, T>,
+        pixels: Range<usize>,
+        target: Target<'_, O>,
+    ) {
+        let b = self.b;
+        let step = even_part(pixels.len(), TASK_PIXELS).next_multiple_of(b.tile_rows);
+        let parts = pixels.len().div_ceil(step);
+        let windows = PLACES * block(b, size_of::<T>()) * b.width * size_of::<T>();
+        let sizes = Sizes {
+            places: PLACES,
+            rows: step,
+            windows: windows.div_ceil(size_of::<f32>()),
+            results: 2 * RUN * 2 * b.width,
+        };
+        (0..parts * b.panels()).into_par_iter().for_each(|task| {
+            let (part, panel) = (task / b.panels(), task % b.panels());
+            let start = pixels.start + part * step;
+            let range = start..(start + step).min(pixels.end);
+            Scratch::with(b, sizes, |scratch| {
+                self.products(corners, range.clone(), panel, scratch);
                 // SAFETY: no other task has these pixels and this panel.
-                unsafe { self.finish(range, panel, target, &mut scratch) };
-                SCRATCH.set(scratch);
+                unsafe { self.finish(range, panel, target, scratch) };
             });
-        }
-        *KEPT.lock().unwrap_or_else(PoisonError::into_inner) = kept;
+        });
     }
 
     /// Makes the differences around some lines of pixels, the first of which is `line`.
@@ -317,42 +328,8 @@ impl<T> Corners<'_, T> {
     }
 }
 
-/// Memory that a thread keeps from task to task.
-#[derive(Default)]
-struct Scratch {
-    /// Pointers to the pixels' corners.
-    table: Vec<*const u8>,
-    /// For each place the window of each channel of a block, a panel wide.
-    windows: Aligned<f32>,
-    /// For each place the sums of each pixel, a panel wide.
-    sums: Aligned<f32>,
-    /// From a place's sums to the next one's.
-    sums_step: usize,
-    /// Results of a run of pixels: two lines.
-    results: Aligned<f32>,
-}
-
-/// Memory of differences, kept from one convolution to the next: fresh pages cost time.
-static KEPT: Mutex<Aligned<f32>> = Mutex::new(Aligned::EMPTY);
-
-thread_local! {
-    static SCRATCH: RefCell<Scratch> = RefCell::default();
-}
-
-impl Scratch {
-    fn reserve(&mut self, b: &PackedMatrix, pixels: usize, value_bytes: usize) {
-        let grow = |array: &mut Aligned<f32>, len| {
-            if array.as_slice().len() < len {
-                *array = Aligned::zeros(len);
-            }
-        };
-        self.sums_step = (pixels.next_multiple_of(b.tile_rows) + 1) * b.width;
-        let windows = PLACES * block(b, value_bytes) * b.width * value_bytes;
-        grow(&mut self.windows, windows.div_ceil(size_of::<f32>()));
-        grow(&mut self.sums, PLACES * self.sums_step);
-        grow(&mut self.results, 2 * RUN * 2 * b.width);
-    }
-}
+/// Memory of differences.
+static KEPT: Kept = Kept::new();
 
 /// The values at one corner.
 struct Differences<'a, A, T> {

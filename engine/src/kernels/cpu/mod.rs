@@ -31,6 +31,7 @@
 //! | `tile`, `driver`, `epilogue` | the register tile, the loops around it that matrix product and convolution share, and what happens to a finished sum |
 //! | [`gemm`], [`conv`], [`attention`] | the three products |
 //! | `winograd`, `doubling` | 3x3 convolutions with a quarter of the products; those of pictures doubled by repetition |
+//! | `places` | what these two share |
 //! | `strips` | group norm in front of a convolution without a normalised map in memory |
 //! | `aligned` | memory of large arrays, which goes back to the system |
 //! | [`norm`], [`elementwise`] | group and layer norm, softmax, activations, sums, concatenation, conversion |
@@ -53,6 +54,7 @@ mod math;
 pub mod norm;
 pub mod pack;
 pub mod peak;
+mod places;
 mod portable;
 pub mod reference;
 pub mod shared;

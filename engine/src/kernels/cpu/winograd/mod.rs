@@ -18,17 +18,15 @@
 
 mod transforms;
 
-use std::cell::RefCell;
 use std::ops::Range;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rayon::prelude::*;
 
 use self::transforms::{Collect, Spread, WindowPlaces};
-use super::aligned::Aligned;
 use super::conv::{Pictures, Window};
 use super::epilogue::{Epilogue, Finish};
 use super::pack::PackedMatrix;
+use super::places::{Kept, Scratch, Sizes};
 use super::shared::{Rows, RowsMut, Target, even_part};
 use super::simd::{Element, Precision};
 use super::tile::{AddToTiles, Span};
@@ -118,35 +116,43 @@ impl<A: Element, O: Element> Winograd<'_, A, O> {
         let fitting = INPUT_BYTES / (blocks * BLOCK * PLACES * size_of::<f32>());
         let chunk = even_part(tiles, fitting.max(TASK_TILES / 2));
         let len = blocks * PLACES * (chunk + 1) * BLOCK;
-        let mut places = std::mem::take(&mut *locked(&PLACES_KEPT));
-        if places.as_slice().len() < len {
-            places = Aligned::zeros(len);
-        }
         let outside = vec![A::default(); b.run];
         let target = out.target();
-        for first in (0..tiles).step_by(chunk) {
-            let count = chunk.min(tiles - first);
-            let mut inputs = Inputs {
-                values: &mut places.as_mut_slice()[..len],
-                // One more than there are, for places a power of two apart would share few sets
-                // of the cache.
-                step: chunk + 1,
-            };
-            self.spread_all(grid, first..first + count, &outside, &mut inputs);
-            let step = even_part(count, TASK_TILES).next_multiple_of(b.tile_rows);
-            let parts = count.div_ceil(step);
-            (0..parts * b.panels()).into_par_iter().for_each(|task| {
-                let (part, panel) = (task / b.panels(), task % b.panels());
-                let range = part * step..((part + 1) * step).min(count);
-                let mut scratch = SCRATCH.take();
-                scratch.reserve(b, step);
-                self.products(&inputs, range.clone(), panel, &mut scratch);
+        KEPT.with(len, |places| {
+            for first in (0..tiles).step_by(chunk) {
+                let now = first..(first + chunk).min(tiles);
+                let mut inputs = Inputs {
+                    values: &mut *places,
+                    // One more than there are, for places a power of two apart would share few sets
+                    // of the cache.
+                    step: chunk + 1,
+                };
+                self.spread_all(grid, now.clone(), &outside, &mut inputs);
+                self.results(&inputs, grid, now, target);
+            }
+        });
+    }
+
+    /// The results of some tiles, from their transformed inputs.
+    fn results(&self, inputs: &Inputs<'_>, grid: Grid, tiles: Range<usize>, target: Target<'_, O>) {
+        let (b, first, count) = (self.b, tiles.start, tiles.len());
+        let step = even_part(count, TASK_TILES).next_multiple_of(b.tile_rows);
+        let parts = count.div_ceil(step);
+        let sizes = Sizes {
+            places: PLACES,
+            rows: step,
+            windows: PLACES * windows_step(b),
+            results: RUN * TILE * TILE * b.width,
+        };
+        (0..parts * b.panels()).into_par_iter().for_each(|task| {
+            let (part, panel) = (task / b.panels(), task % b.panels());
+            let range = part * step..((part + 1) * step).min(count);
+            Scratch::with(b, sizes, |scratch| {
+                self.products(inputs, range.clone(), panel, scratch);
                 // SAFETY: no other task has these tiles and this panel.
-                unsafe { self.finish(grid, first, range, panel, target, &mut scratch) };
-                SCRATCH.set(scratch);
+                unsafe { self.finish(grid, first, range, panel, target, scratch) };
             });
-        }
-        *locked(&PLACES_KEPT) = places;
+        });
     }
 
     /// Transforms the inputs of some tiles.
@@ -200,9 +206,9 @@ impl<A: Element, O: Element> Winograd<'_, A, O> {
         scratch: &mut Scratch,
     ) {
         let b = self.b;
-        scratch.fill_table(inputs, tiles.clone(), b.tile_rows);
+        inputs.fill_table(tiles.clone(), b.tile_rows, &mut scratch.table);
         let sums_step = scratch.sums_step;
-        let windows_step = Scratch::windows_step(b);
+        let windows_step = windows_step(b);
         for (block, first) in (0..b.run).step_by(BLOCK).enumerate() {
             let channels = BLOCK.min(b.run - first);
             b.isa.run(WindowPlaces {
@@ -320,61 +326,23 @@ impl Inputs<'_> {
     fn row(&self, block: usize, place: usize, tile: usize) -> usize {
         (block * PLACES + place) * self.step + tile
     }
-}
 
-/// Memory that a thread keeps from task to task.
-#[derive(Default)]
-struct Scratch {
-    /// Pointers to the tiles' rows in the first block and place.
-    table: Vec<*const u8>,
-    /// For each place the window of each channel of a block, a panel wide.
-    windows: Aligned<f32>,
-    /// For each place the sums of each tile, a panel wide.
-    sums: Aligned<f32>,
-    /// From a place's sums to the next one's.
-    sums_step: usize,
-    /// Results of a run of tiles: four lines.
-    results: Aligned<f32>,
-}
-
-/// Memory of transformed inputs, kept from one convolution to the next: fresh pages cost a twentieth
-/// of the time.
-static PLACES_KEPT: Mutex<Aligned<f32>> = Mutex::new(Aligned::EMPTY);
-
-/// What a panic elsewhere left is good: any numbers are.
-fn locked(kept: &Mutex<Aligned<f32>>) -> MutexGuard<'_, Aligned<f32>> {
-    kept.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-thread_local! {
-    static SCRATCH: RefCell<Scratch> = RefCell::default();
-}
-
-impl Scratch {
-    /// From a place's windows to the next one's; a cache line more than they take, see [`Inputs`].
-    fn windows_step(b: &PackedMatrix) -> usize {
-        (BLOCK + 1) * b.width
-    }
-
-    fn reserve(&mut self, b: &PackedMatrix, tiles: usize) {
-        let grow = |array: &mut Aligned<f32>, len| {
-            if array.as_slice().len() < len {
-                *array = Aligned::zeros(len);
-            }
-        };
-        self.sums_step = (tiles.next_multiple_of(b.tile_rows) + 1) * b.width;
-        grow(&mut self.windows, PLACES * Self::windows_step(b));
-        grow(&mut self.sums, PLACES * self.sums_step);
-        grow(&mut self.results, RUN * TILE * TILE * b.width);
-    }
-
-    /// A last tile's missing rows repeat the last row.
-    fn fill_table(&mut self, inputs: &Inputs<'_>, tiles: Range<usize>, height: usize) {
-        let rows = 0..tiles.len().next_multiple_of(height);
-        self.table.clear();
-        self.table.extend(rows.map(|row| {
+    /// Pointers to the rows of some tiles in the first block and place. A last group's missing rows repeat the last
+    /// one.
+    fn fill_table(&self, tiles: Range<usize>, group: usize, table: &mut Vec<*const u8>) {
+        let rows = 0..tiles.len().next_multiple_of(group);
+        table.clear();
+        table.extend(rows.map(|row| {
             let tile = (tiles.start + row).min(tiles.end - 1);
-            inputs.values[tile * BLOCK..].as_ptr().cast::<u8>()
+            self.values[tile * BLOCK..].as_ptr().cast::<u8>()
         }));
     }
+}
+
+/// Memory of transformed inputs.
+static KEPT: Kept = Kept::new();
+
+/// From a place's windows to the next one's; a cache line more than they take, see [`Inputs`].
+fn windows_step(b: &PackedMatrix) -> usize {
+    (BLOCK + 1) * b.width
 }
