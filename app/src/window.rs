@@ -1,6 +1,8 @@
 //! Opens the real window on the real engine.
 
 use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::thread::JoinHandle;
 
 use pentimento_engine::client::EngineClient;
 use pentimento_engine::engine::{EngineConfig, Waker};
@@ -12,7 +14,7 @@ use crate::keeper::Kept;
 
 /// Starts an engine for the window. The waker asks for a repaint.
 pub type StartEngine =
-    Box<dyn FnOnce(EngineConfig, Waker) -> Result<Box<dyn EngineClient>, EngineError>>;
+    Box<dyn FnOnce(EngineConfig, Waker) -> Result<Box<dyn EngineClient>, EngineError> + Send>;
 
 /// How to open the window.
 pub struct WindowOptions {
@@ -82,19 +84,61 @@ pub fn run_window(options: WindowOptions) -> Result<(), WindowError> {
         library_dir: Some(config.library_dir.clone()),
         models_dir,
     };
-    eframe::run_native(
+    // Graphics and engine start at the same time: opening a card for computing may take as long as opening one for
+    // drawing. What the engine says before there is a window, the first frame finds waiting.
+    let shown = Arc::new(OnceLock::<egui::Context>::new());
+    let to_wake = Arc::clone(&shown);
+    let waker: Waker = Arc::new(move || {
+        if let Some(ctx) = to_wake.get() {
+            ctx.request_repaint();
+        }
+    });
+    let starting = std::thread::Builder::new()
+        .name("engine-start".to_owned())
+        .spawn(move || start_engine(config, waker))
+        .map_err(|error| WindowError::NoWindow(error.to_string()))?;
+    let starting = Arc::new(Mutex::new(Some(starting)));
+    let refusal = Arc::new(Mutex::new(None));
+    let (to_start, to_refuse) = (Arc::clone(&starting), Arc::clone(&refusal));
+    let opened = eframe::run_native(
         "pentimento",
         native,
         Box::new(move |cc| {
-            let ctx = cc.egui_ctx.clone();
-            let waker: Waker = std::sync::Arc::new(move || ctx.request_repaint());
-            let engine = start_engine(config, waker)?;
+            let _first = shown.set(cc.egui_ctx.clone());
+            let engine = match started(&to_start) {
+                Some(Ok(engine)) => engine,
+                Some(Err(error)) => {
+                    let reason = error.to_string();
+                    *locked(&to_refuse) = Some(error);
+                    return Err(reason.into());
+                }
+                None => return Err("the engine's start panicked".into()),
+            };
             Ok(Box::new(StudioApp::new(
                 &cc.egui_ctx,
                 engine,
                 studio_options,
             )))
         }),
-    )
-    .map_err(|error| WindowError::NoWindow(error.to_string()))
+    );
+    // Without a window the engine was not taken. It goes now, so that another can have its folders.
+    drop(started(&starting));
+    let refused = locked(&refusal).take();
+    match (opened, refused) {
+        (Ok(()), _) => Ok(()),
+        (Err(_), Some(error)) => Err(WindowError::Engine(error)),
+        (Err(error), None) => Err(WindowError::NoWindow(error.to_string())),
+    }
+}
+
+type Started = Result<Box<dyn EngineClient>, EngineError>;
+
+/// What became of the start, once; waits for it.
+fn started(starting: &Mutex<Option<JoinHandle<Started>>>) -> Option<Started> {
+    let handle = locked(starting).take()?;
+    handle.join().ok()
+}
+
+fn locked<T>(value: &Mutex<T>) -> MutexGuard<'_, T> {
+    value.lock().unwrap_or_else(PoisonError::into_inner)
 }
