@@ -1,6 +1,8 @@
 //! Guidance and prediction types: from the network's raw outputs to predicted x0. Pure functions,
 //! called by the pipeline's denoiser: first [`Guidance::combine`], then [`predicted_x0`].
 
+use candle_core::{DType, Tensor};
+
 use crate::denoiser::Level;
 use crate::error::Result;
 use crate::latent::Latents;
@@ -63,11 +65,14 @@ impl Guidance {
             standard_deviation(with_prompt)?,
             standard_deviation(&guided)?,
         );
-        if actual == 0.0 {
-            // A constant output has nothing to rescale.
-            return Ok(guided);
-        }
-        guided.scaled(self.rescale * (target / actual) + (1.0 - self.rescale))
+        let scale = ((target / &actual)? * self.rescale)? + (1.0 - self.rescale);
+        // A constant output has nothing to rescale: its deviation is what its mean was rounded by.
+        let largest = guided.tensor().abs()?.flatten_all()?.max(0)?;
+        let rounding = (largest * 1e-6)?.to_dtype(actual.dtype())?;
+        let one = actual.affine(0.0, 1.0)?;
+        let scale = actual.le(&rounding)?.where_cond(&one, &scale?)?;
+        let scale = scale.to_dtype(DType::F32)?;
+        Ok(Latents::new(guided.tensor().broadcast_mul(&scale)?))
     }
 }
 
@@ -86,15 +91,20 @@ pub fn compose(parts: &[(f64, &Latents)], without: &Latents) -> Result<Latents> 
     Latents::combine(&terms)
 }
 
-/// Unbiased standard deviation over all values.
-fn standard_deviation(latents: &Latents) -> Result<f64> {
-    let values = latents.to_values()?;
-    let count = values.len() as f64;
-    let mean = values.iter().map(|&value| f64::from(value)).sum::<f64>() / count;
-    let squares = values
-        .iter()
-        .map(|&value| (f64::from(value) - mean).powi(2));
-    Ok((squares.sum::<f64>() / (count - 1.0).max(1.0)).sqrt())
+/// Unbiased standard deviation over all values, a tensor of no dimensions: it stays on the device, which would
+/// otherwise wait for the host in the midst of a step.
+fn standard_deviation(latents: &Latents) -> Result<Tensor> {
+    let values = latents.tensor();
+    // Apple's cards have no f64.
+    let wide = if values.device().is_metal() {
+        DType::F32
+    } else {
+        DType::F64
+    };
+    let values = values.to_dtype(wide)?;
+    let away = values.broadcast_sub(&values.mean_all()?)?;
+    let divisor = (latents.len() as f64 - 1.0).max(1.0);
+    Ok((away.sqr()?.sum_all()? / divisor)?.sqrt()?)
 }
 
 /// x0 as predicted by a network `output` of that prediction type for `latents` at `level`.
@@ -144,10 +154,11 @@ mod tests {
             ..plain
         };
         let rescaled = full.combine(&with_prompt, &without).expect("combine");
-        let (got, want) = (
-            standard_deviation(&rescaled).expect("values"),
-            standard_deviation(&with_prompt).expect("values"),
-        );
+        let deviation = |latents: &Latents| {
+            let deviation = standard_deviation(latents).expect("values");
+            deviation.to_scalar::<f64>().expect("one number")
+        };
+        let (got, want) = (deviation(&rescaled), deviation(&with_prompt));
         assert!((got - want).abs() < 1e-6, "{got} {want}");
         let half = Guidance {
             rescale: 0.5,
@@ -157,6 +168,22 @@ mod tests {
         let mixed = mixed.to_values().expect("values");
         let rescaled = rescaled.to_values().expect("values");
         assert!((mixed[2] - (10.0 + rescaled[2]) / 2.0).abs() < 1e-5);
+    }
+
+    #[test]
+    fn a_constant_output_is_not_rescaled() {
+        let guidance = Guidance {
+            scale: 2.0,
+            rescale: 0.7,
+        };
+        // Of 49 equal values the mean is not exact.
+        for count in [1, 2, 49] {
+            let (with_prompt, without) = (latents(&vec![3.3; count]), latents(&vec![1.1; count]));
+            let got = guidance.combine(&with_prompt, &without).expect("combine");
+            for value in got.to_values().expect("values") {
+                assert!((value - 5.5).abs() < 1e-5, "{count}: {value}");
+            }
+        }
     }
 
     /// The same inputs through `rescale_noise_cfg` of diffusers 0.42.1.
