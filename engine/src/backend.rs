@@ -9,7 +9,7 @@ use candle_core::{DType, Device, Tensor};
 use crate::error::{EngineError, Result};
 use crate::kernels::cpu::{Packing, trusted_isa};
 use crate::kernels::cuda;
-use crate::nn::Compute;
+use crate::nn::{Compute, MapOrder};
 use crate::recipe::Precision;
 
 /// A device with its compute threads.
@@ -20,8 +20,9 @@ pub struct Backend {
 }
 
 impl Backend {
-    /// Opens a device: `auto`, `cpu`, `cuda`, `cuda:N` or `metal`. `threads`: compute threads,
-    /// `None` for one a core.
+    /// Opens a device: `auto`, `cpu`, `cuda`, `cuda:N`, `metal`, or `cuda-plain`, a card on which the tensor
+    /// library's operations alone are used until the program ends, in case ours fail there in a way that no check
+    /// finds. `threads`: compute threads, `None` for one a core.
     ///
     /// # Errors
     /// `InvalidRequest` for a device that this build or machine does not have.
@@ -53,16 +54,23 @@ impl Backend {
         &self.name
     }
 
-    /// Instruction level of the kernels, for the outcome. Of a card, whether our fused kernels and cuDNN
-    /// proved themselves there; where not, it computes the same with the tensor library's operations, slower.
+    /// Instruction level of the kernels, for the outcome of a picture computed in that resolved precision. Of a
+    /// card, what proved itself there; where not, it computes the same with the tensor library's operations, slower.
     /// The first to ask waits until the card has been tried, which its first picture has to in any case.
-    pub fn kernels(&self) -> String {
+    pub fn kernels(&self, precision: Precision) -> String {
         let mut parts = self.level();
         if cuda::trusted(&self.device) {
             parts += ", fused";
         }
-        if cuda::convolves(&self.device) {
+        let order = cuda::order_of_maps(&self.device, dtype(precision));
+        if cuda::convolves(&self.device, order) {
             parts += ", cuDNN";
+        }
+        if order == MapOrder::ChannelsLast {
+            parts += ", channels last";
+        }
+        if cuda::has_recorded(&self.device) {
+            parts += ", recorded";
         }
         parts
     }
@@ -104,15 +112,15 @@ impl Backend {
         }
     }
 
-    /// Where networks of that resolved precision are loaded to.
+    /// Where networks of that resolved precision are loaded to. The first to ask of a card waits until it has been
+    /// tried, as for [`Self::kernels`].
     pub fn compute(&self, precision: Precision) -> Compute {
         if !self.device.is_cpu() {
+            let dtype = dtype(precision);
             return Compute::Tensors {
                 device: self.device.clone(),
-                dtype: match precision {
-                    Precision::Bf16 | Precision::Int8 => DType::BF16,
-                    Precision::Auto | Precision::F32 => DType::F32,
-                },
+                dtype,
+                order: cuda::order_of_maps(&self.device, dtype),
             };
         }
         let packing = match precision {
@@ -126,6 +134,14 @@ impl Backend {
     /// Runs work on the compute threads, so that parallel loops inside use them and no others.
     pub fn run<R: Send>(&self, work: impl FnOnce() -> R + Send) -> R {
         self.pool.install(work)
+    }
+}
+
+/// The number type of a card's networks in that resolved precision.
+fn dtype(precision: Precision) -> DType {
+    match precision {
+        Precision::Bf16 | Precision::Int8 => DType::BF16,
+        Precision::Auto | Precision::F32 => DType::F32,
     }
 }
 
@@ -167,10 +183,11 @@ fn open_device(wanted: &str) -> Result<(Device, String)> {
         "auto" => Ok(best_device()),
         "cpu" => Ok((Device::Cpu, "cpu".to_owned())),
         "cuda" => open_cuda(ordinal),
+        "cuda-plain" => open_plain_cuda(ordinal),
         "metal" => open_metal(ordinal),
         _ => Err(EngineError::invalid(
             "device",
-            format!("“{wanted}” is unknown: use auto, cpu, cuda, cuda:N or metal"),
+            format!("“{wanted}” is unknown: use auto, cpu, cuda, cuda:N, cuda-plain or metal"),
         )),
     }
 }
@@ -200,6 +217,18 @@ fn open_cuda(ordinal: usize) -> Result<(Device, String)> {
         )
     })?;
     Ok((device, format!("cuda:{ordinal}")))
+}
+
+#[cfg(feature = "cuda")]
+fn open_plain_cuda(ordinal: usize) -> Result<(Device, String)> {
+    let (device, name) = open_cuda(ordinal)?;
+    cuda::distrust(&device);
+    Ok((device, name))
+}
+
+#[cfg(not(feature = "cuda"))]
+fn open_plain_cuda(ordinal: usize) -> Result<(Device, String)> {
+    open_cuda(ordinal)
 }
 
 #[cfg(not(feature = "cuda"))]

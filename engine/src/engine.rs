@@ -59,7 +59,7 @@ pub struct EngineConfig {
     pub embedded_models: Vec<EmbeddedModel>,
     /// Compute threads; `None`: one a core.
     pub threads: Option<usize>,
-    /// `cpu`, `cuda`, `cuda:1`, `metal`, or `auto`.
+    /// As [`crate::backend::Backend::open`] takes it: `cpu`, `cuda`, `cuda:1`, `cuda-plain`, `metal`, or `auto`.
     pub device: String,
     /// How previews are drawn.
     pub previews: PreviewMode,

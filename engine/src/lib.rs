@@ -11,7 +11,8 @@
 //!   or a refiner, runs it behind a panic fence, saves, then reports;
 //! - [`pipeline`]: the one loop. Prompt ([`prompt`]) and start picture ([`raster`]) become latents;
 //!   a sampler ([`samplers`]) walks the levels of a schedule ([`schedules`]) with our own [`noise`];
-//!   the [`denoiser`] behind it is a network with [`guidance`]; each step gives a [`preview`];
+//!   the [`denoiser`] behind it is a network with [`guidance`]; each step gives a [`preview`], on a card
+//!   one step later ([`pace`]);
 //! - [`forecast`] says before the run what it will take, and [`residency`] what of it stays in memory;
 //! - [`families`]: the networks, on the shared layers of [`nn`], whose `ops` are the only door to
 //!   compute: our [`kernels`] on the CPU, the tensor library elsewhere, with kernels of ours between its
@@ -53,6 +54,7 @@ pub mod library;
 pub mod mailbox;
 pub mod nn;
 pub mod noise;
+pub mod pace;
 pub mod pipeline;
 pub mod preview;
 pub mod prompt;

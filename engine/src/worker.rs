@@ -243,7 +243,7 @@ impl Worker {
                 load_secs: fresh_load,
                 warnings: warnings.iter().cloned().chain(cut).collect(),
                 add_ons,
-                ..self.outcome(&rendered)
+                ..self.outcome(&rendered, recipe.precision)
             };
             self.save(
                 waiting,
@@ -255,13 +255,13 @@ impl Worker {
         Ok(())
     }
 
-    fn outcome(&self, rendered: &Rendered) -> Outcome {
+    fn outcome(&self, rendered: &Rendered, precision: Precision) -> Outcome {
         let now = SystemTime::now()
             .duration_since(UNIX_EPOCH)
             .unwrap_or_default();
         Outcome {
             device: self.backend.name().to_owned(),
-            kernels: self.backend.kernels(),
+            kernels: self.backend.kernels(precision),
             build: concat!("pentimento ", env!("CARGO_PKG_VERSION")).to_owned(),
             preview_share: rendered.preview_share,
             reused_calls: rendered.reused_calls[0],

@@ -81,6 +81,7 @@ impl Ours {
             conditions: &[&self.prompts[0], &self.prompts[1]],
             guidance: None,
             deep: None,
+            replays: None,
         };
         self.model.predict(&input, &CancelToken::default()).unwrap()
     }

@@ -145,6 +145,7 @@ fn what_is_set_aside_is_read_again_when_it_is_needed() {
             conditions: &[&prompt.unwrap()],
             guidance: None,
             deep: None,
+            replays: None,
         };
         let output = model.predict(&input, &cancel).unwrap();
         output[0].to_values().unwrap()

@@ -11,7 +11,7 @@
 #include "kernels.cu"
 
 struct Header {
-  uint64_t operation; // 0 group norm, 1 layer norm, 2 geglu, 3 finish
+  uint64_t operation; // 0 group norm, 1 layer norm, 2 geglu, 3 finish, 4 group norm channels last, 5 enlarge
   uint64_t type;      // 0 f32, 1 f16, 2 bf16
   uint64_t threads;   // of a block
   uint64_t sums[2];   // grid of the first of two kernels
@@ -62,9 +62,12 @@ template <typename Kernel> void launch(const uint64_t grid[2], unsigned threads,
 template <typename T> struct Kernels {
   void (*sums)(const T *, float *, u64, u64);
   void (*apply)(const T *, T *, const float *, const float *, const float *, u64, u64, u64, u64, u64, float, int);
+  void (*sums_last)(const T *, float *, u64, u64, u64, int);
+  void (*apply_last)(const T *, T *, const float *, u64, u64, u64, int);
   void (*layer_norm)(const T *, T *, const float *, const float *, u64, u64, float);
   void (*geglu)(const T *, T *, const float *, u64, u64);
   void (*finish)(const T *, T *, const float *, const T *, const T *, u64, u64, u64, int, int);
+  void (*enlarge)(const T *, T *, u64, u64, u64, u64, u64, u64);
 };
 
 template <typename T> Buffer run(const Header &head, const std::vector<Buffer> &given, Kernels<T> kernels) {
@@ -99,6 +102,19 @@ template <typename T> Buffer run(const Header &head, const std::vector<Buffer> &
       kernels.finish(x, y, f1, (const T *)m2.at, (const T *)m3.at, n[0], n[1], n[2], (int)n[3], function);
     });
     break;
+  case 4: { // pictures, pixels, channels, group, width, threads of the first kernel
+    u64 parts = head.sums[0] * (n[5] / n[4]);
+    Memory partials(Buffer(n[0] * parts * n[2] * 3 * sizeof(float), (char)0xff));
+    Memory scales(Buffer(n[0] * n[2] * 2 * sizeof(float), (char)0xff));
+    float *from = (float *)partials.at, *to = (float *)scales.at;
+    launch(head.sums, (unsigned)n[5], [&] { kernels.sums_last(x, from, n[0], n[1], n[2], (int)n[4]); });
+    launch(head.grid, threads, [&] { group_norm_last_scales(from, to, f1, f2, n[0], parts, n[2], n[3], epsilon); });
+    launch(head.grid, threads, [&] { kernels.apply_last(x, y, to, n[0], n[1] * n[2], n[2], function); });
+    break;
+  }
+  case 5: // pictures, height, width, height and width of y, channels
+    launch(head.grid, threads, [&] { kernels.enlarge(x, y, n[0], n[1], n[2], n[3], n[4], n[5]); });
+    break;
   default:
     exit(2);
   }
@@ -107,7 +123,8 @@ template <typename T> Buffer run(const Header &head, const std::vector<Buffer> &
 
 #define OF(T, TYPE)                                                                                                    \
   Kernels<T> {                                                                                                     \
-    group_norm_sums_##TYPE, group_norm_apply_##TYPE, layer_norm_##TYPE, geglu_##TYPE, finish_##TYPE                    \
+    group_norm_sums_##TYPE, group_norm_apply_##TYPE, group_norm_last_sums_##TYPE, group_norm_last_apply_##TYPE,         \
+        layer_norm_##TYPE, geglu_##TYPE, finish_##TYPE, enlarge_##TYPE                                                 \
   }
 
 static void read_all(FILE *from, void *to, size_t bytes) {

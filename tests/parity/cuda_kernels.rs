@@ -9,7 +9,7 @@ use std::process::Command;
 use half::{bf16, f16};
 use pentimento_engine::kernels::cpu::Activation;
 use pentimento_engine::kernels::cuda::function;
-use pentimento_engine::kernels::cuda::geometry::{self, Grid, THREADS};
+use pentimento_engine::kernels::cuda::geometry::{self, ChannelSums, Grid, THREADS};
 use pentimento_engine::kernels::cuda::reference::{self, Finish, Shape};
 
 const FUNCTIONS: [Activation; 5] = [
@@ -237,6 +237,98 @@ fn group_norms() -> Vec<Case> {
     cases
 }
 
+/// The same norm of the same numbers, lying channels last.
+fn group_norms_last() -> Vec<Case> {
+    let mut cases = Vec::new();
+    let shapes = [
+        // Pictures, channels, pixels, groups; middle of the values.
+        (2, 12, 35, 3, 0.5),
+        (1, 6, 1, 3, 0.0),
+        (1, 1, 1, 1, 0.0),
+        (3, 8, 9, 1, -2.0),
+        (2, 5, 17, 5, 0.0),
+        // More channels than threads side by side.
+        (1, 600, 3, 2, 0.0),
+        // A variance of a third beside a mean of 100.
+        (1, 4, 64, 2, 100.0),
+    ];
+    for (pictures, channels, pixels, groups, middle) in shapes {
+        let group = channels / groups;
+        let real = ChannelSums::new(pictures, pixels, channels);
+        // Threads and width of the sums, their grid, threads of the rest, their grid.
+        let cuts = [
+            (1, 1, (1, 1), 1, (1, 1)),
+            // The last row of threads is no whole one.
+            (7, 3, (2, 1), 4, (2, 3)),
+            (6, 2, (1, 5), 8, (3, 1)),
+            // More parts than pixels.
+            (8, 1, (9, 2), 2, (19, 2)),
+        ];
+        let real = (
+            real.threads as usize,
+            real.width as usize,
+            real.grid,
+            16,
+            geometry::pass(pictures, pixels * channels),
+        );
+        let cuts = cuts.into_iter().chain((channels < 100).then_some(real));
+        for (at, (sums_threads, width, sums, threads, grid)) in cuts.enumerate() {
+            let cut = Cut {
+                threads,
+                sums,
+                grid,
+            };
+            for number in Type::ALL {
+                let (x, values) = number.stored(&numbers(pictures * channels * pixels, 1, middle));
+                let (weight, bias) = (numbers(channels, 2, 0.5), numbers(channels, 3, 0.0));
+                let activation = FUNCTIONS[at % 2];
+                let want = reference::group_norm(
+                    &reference::transposed(&values, pixels, channels),
+                    (channels, pixels, group),
+                    [&weight, &bias],
+                    f64::from(EPSILON),
+                    activation,
+                );
+                let want = reference::transposed(&want, channels, pixels);
+                let given = vec![x, float_bytes(&weight), float_bytes(&bias)];
+                let name = format!(
+                    "group norm last {pictures} {channels} {pixels} {groups}, {sums_threads} {width}"
+                );
+                let case = Case {
+                    limit: if middle > 10.0 { 3e-5 } else { 2e-6 },
+                    ..Case::new(name, number, given, want)
+                };
+                let numbers = [pictures, pixels, channels, group, width, sums_threads];
+                cases.push(case.launched(4, cut, &numbers, activation));
+            }
+        }
+    }
+    cases
+}
+
+fn enlargements() -> Vec<Case> {
+    let mut cases = Vec::new();
+    for (pictures, size, to, channels) in [
+        (2, [3, 5], [6, 10], 7),
+        (1, [5, 3], [9, 5], 19),
+        (1, [1, 1], [1, 1], 1),
+        (2, [2, 2], [5, 3], 4),
+    ] {
+        for cut in pass_cuts(pictures * to[0] * to[1], channels) {
+            for number in Type::ALL {
+                let count = pictures * size[0] * size[1] * channels;
+                let (x, values) = number.stored(&numbers(count, 13, 0.0));
+                let want = reference::enlarge(&values, (pictures, size, channels), to);
+                let name = format!("enlarge {pictures} {size:?} {to:?} {channels}");
+                let case = Case::new(name, number, vec![x], want);
+                let numbers = [pictures, size[0], size[1], to[0], to[1], channels];
+                cases.push(case.launched(5, cut, &numbers, Activation::None));
+            }
+        }
+    }
+    cases
+}
+
 fn layer_norms() -> Vec<Case> {
     let mut cases = Vec::new();
     for (rows, channels) in [(5, 33), (1, 1), (3, 7), (2, 320)] {
@@ -410,10 +502,17 @@ fn fused_kernels_match_their_twins() {
         eprintln!("SKIPPED: no C++ compiler (c++, g++); the fused kernels were not run");
         return;
     };
-    let cases: Vec<Case> = [group_norms(), layer_norms(), geglus(), finishes()]
-        .into_iter()
-        .flatten()
-        .collect();
+    let cases: Vec<Case> = [
+        group_norms(),
+        group_norms_last(),
+        layer_norms(),
+        geglus(),
+        finishes(),
+        enlargements(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
     let mut input = Vec::new();
     for case in &cases {
         case.write(&mut input);

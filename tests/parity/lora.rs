@@ -116,6 +116,7 @@ fn outputs(model: &dyn Model, x: &Recorded) -> [Vec<f32>; 2] {
         conditions: &[&condition],
         guidance: None,
         deep: None,
+        replays: None,
         size_px: [64, 64],
     };
     let y = model.predict(&input, &cancel).unwrap().remove(0);

@@ -7,7 +7,7 @@ use pentimento_engine::families::identify;
 use pentimento_engine::families::model::{Model, NetworkInput};
 use pentimento_engine::kernels::cpu::{Packing, trusted_isa};
 use pentimento_engine::latent::Latents;
-use pentimento_engine::nn::{Act, Compute};
+use pentimento_engine::nn::{Act, Compute, MapOrder};
 use pentimento_engine::prompt::{Reading, Role};
 use pentimento_engine::weights::files::ModelFiles;
 use support::compare::expect_near;
@@ -20,9 +20,16 @@ const PROMPTS: [&str; 2] = ["a red apple, 3d", ""];
 const CALLS: usize = 5;
 const SIZE_PX: [u32; 2] = [120, 88];
 
-/// Both paths behind `nn::ops`: our kernels, and the tensor library's operations as their slow twin.
-pub(crate) fn paths() -> [Compute; 2] {
-    [Compute::cpu(trusted_isa(), Packing::F32), Compute::twin()]
+/// The paths behind `nn::ops`: our kernels, and the tensor library's operations as their slow twin, with maps in
+/// either order, as on cards.
+pub(crate) fn paths() -> [Compute; 3] {
+    let last = Compute::Tensors {
+        device: Device::Cpu,
+        dtype: DType::F32,
+        order: MapOrder::ChannelsLast,
+    };
+    let ours = Compute::cpu(trusted_isa(), Packing::F32);
+    [ours, Compute::twin(), last]
 }
 
 fn load(name: &str, compute: &Compute) -> Box<dyn Model> {
@@ -135,6 +142,7 @@ fn text_and_unet_within(tolerance: f64, name: &str, model: &dyn Model, fixture: 
             conditions: &conditions,
             guidance,
             deep: None,
+            replays: None,
         };
         let both = model.predict(&input, &cancel).unwrap();
         let ours: Vec<f32> = both
@@ -264,6 +272,7 @@ fn half_precision_of_the_tensor_path_is_near() {
     let compute = Compute::Tensors {
         device: Device::Cpu,
         dtype: DType::F16,
+        order: MapOrder::ChannelsLast,
     };
     for name in ["sd1", "sd2", "lcm", "xl", "mixed"] {
         let fixture = Fixture::open(&format!("networks/{name}.safetensors"));
@@ -298,6 +307,7 @@ fn weighted_beside_plain(model: &dyn Model, fixture: &Fixture) -> Vec<f32> {
             .has("guidance")
             .then(|| f64::from(fixture.f32("guidance").values[0])),
         deep: None,
+        replays: None,
     };
     let both = model.predict(&input, &cancel).unwrap();
     both.iter()

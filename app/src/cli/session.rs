@@ -40,7 +40,11 @@ pub(super) const ENGINE: &[Opt] = &[
         "N",
         "Compute threads; without it, one for each core.",
     ),
-    value("device", "NAME", "cpu, cuda, cuda:1, metal or auto."),
+    value(
+        "device",
+        "NAME",
+        "cpu, cuda, cuda:1, cuda-plain (without our own kernels), metal or auto.",
+    ),
     value(
         "memory",
         "GIB",

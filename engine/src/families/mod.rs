@@ -3,6 +3,7 @@
 
 pub mod config;
 pub mod model;
+pub mod replay;
 pub mod reuse;
 pub mod single;
 pub mod stable_diffusion;

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use candle_core::Tensor;
 use serde::{Deserialize, Serialize};
 
+use super::replay::Replays;
 use super::reuse::DeepReuse;
 use crate::cancel::CancelToken;
 use crate::error::Result;
@@ -235,6 +236,8 @@ pub struct NetworkInput<'a> {
     pub guidance: Option<f64>,
     /// Deep features to keep, or to take from an earlier call; `None`: all is computed.
     pub deep: Option<DeepReuse<'a>>,
+    /// Calls of this run that the device recorded; `None`: each is asked for anew.
+    pub replays: Option<&'a Replays>,
 }
 
 /// What an encoder says of a picture: a normal distribution, or a point.

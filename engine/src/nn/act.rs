@@ -6,6 +6,7 @@ use candle_core::{DType, Device, Tensor};
 use half::bf16;
 
 use super::memory::{Buffer, Kept};
+use super::order::{order_of, ordered};
 use crate::error::Result;
 
 /// An activation: a feature map or a token sequence. Memory and layout belong to [`super::ops`];
@@ -15,7 +16,7 @@ pub struct Act(pub(super) Repr);
 
 #[derive(Clone, Debug)]
 pub(super) enum Repr {
-    /// (B, C, H, W) or (B, N, C), in any floating-point type.
+    /// (B, C, H, W), in either order, or (B, N, C), in any floating-point type.
     Tensor(Tensor),
     /// Channels last.
     F32(Host<f32>),
@@ -110,13 +111,13 @@ impl Act {
     /// # Errors
     /// `Compute` when the device fails.
     pub fn to_tensor(&self) -> Result<Tensor> {
-        Ok(self.tensor()?.to_dtype(DType::F32)?)
+        Ok(self.tensor()?.contiguous()?.to_dtype(DType::F32)?)
     }
 
-    /// As [`Self::to_tensor`], of its own type.
+    /// The values as they are: of their own type, a map in the order that it lies in.
     pub(super) fn tensor(&self) -> Result<Tensor> {
         Ok(match &self.0 {
-            Repr::Tensor(tensor) => tensor.contiguous()?,
+            Repr::Tensor(tensor) => ordered(tensor, order_of(tensor))?,
             Repr::F32(host) => host.to_tensor()?,
             Repr::Bf16(host) => host.to_tensor()?,
         })

@@ -2,6 +2,7 @@
 
 use candle_core::{DType, Device};
 
+use super::MapOrder;
 use crate::kernels::cpu::{Isa, Packing};
 
 /// Where a network's layers are loaded to.
@@ -21,6 +22,8 @@ pub enum Compute {
         device: Device,
         /// Of weights, maps and tokens: f32, bf16 or f16. Norms and softmax are computed in f32.
         dtype: DType,
+        /// Of maps, from the first convolution on.
+        order: MapOrder,
     },
 }
 
@@ -57,6 +60,7 @@ impl Compute {
         Self::Tensors {
             device: Device::Cpu,
             dtype: DType::F32,
+            order: MapOrder::ChannelsFirst,
         }
     }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use candle_core::Tensor;
 
 use super::Compute;
+use super::order::ordered;
 use crate::error::Result;
 use crate::kernels::cpu::conv::Window;
 use crate::kernels::cpu::pack::PackedMatrix;
@@ -78,7 +79,7 @@ pub struct Conv2d {
 
 #[derive(Clone, Debug)]
 pub(super) enum ConvWeight {
-    /// (out, in, k, k).
+    /// (out, in, k, k), in the order of the network's maps.
     Tensor(Tensor),
     Host(Arc<cpu::conv::Conv2d>),
 }
@@ -150,9 +151,13 @@ impl Conv2d {
         let compute = scope.compute().clone();
         let weight = scope.slot("weight", &[&shape], move |stored| {
             Ok(match &compute {
-                Compute::Tensors { device, dtype } => {
+                Compute::Tensors {
+                    device,
+                    dtype,
+                    order,
+                } => {
                     let weight = stored.into_tensor(&shape, device)?;
-                    ConvWeight::Tensor(weight.to_dtype(*dtype)?)
+                    ConvWeight::Tensor(ordered(&weight.to_dtype(*dtype)?, *order)?)
                 }
                 Compute::Cpu { isa, packing } => {
                     ConvWeight::Host(Arc::new(with_stored!(&stored, values => {
@@ -223,7 +228,7 @@ impl Linear {
         let compute = scope.compute().clone();
         let weight = scope.slot("weight", &shapes, move |stored| {
             Ok(match &compute {
-                Compute::Tensors { device, dtype } => {
+                Compute::Tensors { device, dtype, .. } => {
                     let weight = stored.into_tensor(&[to, from], device)?;
                     LinearWeight::Tensor(weight.to_dtype(*dtype)?)
                 }

@@ -7,8 +7,10 @@ mod compute;
 mod layers;
 mod memory;
 pub mod ops;
+mod order;
 
 pub use act::Act;
 pub use compute::Compute;
 pub use layers::{Conv2d, Embedding, FIRST_LEARNED, GroupNorm, LayerNorm, Linear, Padding};
 pub use memory::release;
+pub use order::MapOrder;

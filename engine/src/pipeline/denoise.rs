@@ -14,10 +14,12 @@ use crate::cancel::CancelToken;
 use crate::denoiser::{Denoiser, Level, Observer, StepInfo};
 use crate::error::{EngineError, Result};
 use crate::families::model::{Conditioning, Model, ModelPart, NetworkInput};
+use crate::families::replay::Replays;
 use crate::families::reuse::{DeepFeatures, DeepReuse};
 use crate::guidance::{Guidance, compose, predicted_x0};
 use crate::latent::Latents;
-use crate::preview::Previewer;
+use crate::pace::{Moment, Pace};
+use crate::preview::{Draft, Previewer};
 use crate::recipe::NetworkOptions;
 use crate::residency::Residency;
 
@@ -43,6 +45,8 @@ pub(super) struct GuidedDenoiser<'a> {
     pub(super) residency: Residency,
     /// Deep features of the step that computed all.
     pub(super) deep: DeepFeatures,
+    /// Calls that the device recorded.
+    pub(super) replays: Option<Replays>,
     /// What stands for calls that are left out.
     pub(super) easy: EasyCache<'a>,
     /// What the negative prompt made of the output when it was asked last.
@@ -85,6 +89,7 @@ impl<'a> GuidedDenoiser<'a> {
                 conditions,
                 guidance,
                 deep: self.deep_reuse(),
+                replays: self.replays.as_ref(),
             };
             outputs.extend(model.predict(&input, self.cancel)?);
         }
@@ -239,6 +244,7 @@ impl GuidedDenoiser<'_> {
             conditions: &[negative],
             guidance: None,
             deep: None,
+            replays: None,
         };
         let outputs = model.predict(&input, self.cancel)?;
         let output = outputs
@@ -273,6 +279,9 @@ pub(super) struct RunObserver<'a> {
     /// The known area of inpainting with an ordinary model.
     pub(super) blend: Option<&'a Blend>,
     pub(super) previewer: Option<Previewer<'a>>,
+    pub(super) pace: &'a Pace,
+    /// The step that was asked for but not yet told of.
+    pub(super) under_way: Option<UnderWay>,
     /// Where the model's picture will lie, `[x, y, width, height]`.
     pub(super) bounds: [u32; 4],
     pub(super) began: Instant,
@@ -280,6 +289,14 @@ pub(super) struct RunObserver<'a> {
     pub(super) step: &'a Cell<usize>,
     pub(super) cancel: &'a CancelToken,
     pub(super) listener: &'a mut dyn Listener,
+}
+
+/// A step that the device may still be at.
+pub(super) struct UnderWay {
+    step: usize,
+    steps: usize,
+    preview: Option<Draft>,
+    done: Moment,
 }
 
 impl Observer for RunObserver<'_> {
@@ -293,16 +310,124 @@ impl Observer for RunObserver<'_> {
     fn on_step(&mut self, info: &StepInfo<'_>) -> Result<()> {
         self.cancel.check()?;
         self.step.set(info.step);
+        let is_last = info.step >= info.steps;
         // The last step's picture comes whole a moment later.
-        if let Some(previewer) = &mut self.previewer
-            && info.step < info.steps
+        let preview = match &mut self.previewer {
+            Some(previewer) if !is_last => Some(previewer.begin(info.x0, self.cancel)?),
+            _ => None,
+        };
+        let now = UnderWay {
+            step: info.step,
+            steps: info.steps,
+            preview,
+            done: self.pace.mark()?,
+        };
+        if let Some(before) = self.under_way.replace(now) {
+            self.tell(before)?;
+        }
+        if (is_last || !self.pace.is_behind())
+            && let Some(now) = self.under_way.take()
         {
-            let (picture, decoded) = previewer.draw(info.x0, self.cancel)?;
+            self.tell(now)?;
+        }
+        Ok(())
+    }
+}
+
+impl RunObserver<'_> {
+    /// Reports a step once the device has done it.
+    fn tell(&mut self, step: UnderWay) -> Result<()> {
+        step.done.wait()?;
+        if let (Some(previewer), Some(draft)) = (&mut self.previewer, step.preview) {
+            let (picture, decoded) = previewer.draw(draft)?;
             self.listener
-                .on_preview(info.step, self.bounds, picture, decoded);
+                .on_preview(step.step, self.bounds, picture, decoded);
         }
         self.listener
-            .on_step(info.step, info.steps, self.began.elapsed());
+            .on_step(step.step, step.steps, self.began.elapsed());
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::RefCell;
+    use std::rc::Rc;
+    use std::time::Duration;
+
+    use candle_core::Device;
+
+    use super::super::Stage;
+    use super::*;
+    use crate::preview::{LinearMap, PreviewMeans};
+    use crate::raster::Picture;
+
+    /// What was heard so far: `1` for a step, `1: 128` for its preview's red.
+    #[derive(Clone, Default)]
+    struct Heard(Rc<RefCell<Vec<String>>>);
+
+    impl Listener for Heard {
+        fn on_stage(&mut self, _stage: Stage) {}
+
+        fn on_step(&mut self, step: usize, steps: usize, _elapsed: Duration) {
+            assert_eq!(steps, 3);
+            self.0.borrow_mut().push(step.to_string());
+        }
+
+        fn on_preview(&mut self, step: usize, _bounds: [u32; 4], picture: Picture, decoded: bool) {
+            assert!(!decoded);
+            self.0
+                .borrow_mut()
+                .push(format!("{step}: {}", picture.rgba[0]));
+        }
+    }
+
+    /// Three steps with x0 = 0, 0.5 and 1: what is heard when each has been asked for.
+    fn heard(pace: &Pace, with_previews: bool) -> Vec<String> {
+        let (step, cancel) = (Cell::new(0), CancelToken::default());
+        let map = LinearMap::of_one_channel();
+        let means = PreviewMeans {
+            map: &map,
+            decoder: None,
+            decode_cost: None,
+        };
+        let heard = Heard::default();
+        let mut listener = heard.clone();
+        let mut observer = RunObserver {
+            blend: None,
+            previewer: with_previews.then(|| Previewer::new(means, [1, 1], pace)),
+            pace,
+            under_way: None,
+            bounds: [0, 0, 1, 1],
+            began: Instant::now(),
+            step: &step,
+            cancel: &cancel,
+            listener: &mut listener,
+        };
+        let after = |done: usize| {
+            let value = (done - 1) as f32 * 0.5;
+            let x0 = Latents::from_values(vec![value], [1, 1, 1, 1], &Device::Cpu).unwrap();
+            let info = StepInfo {
+                step: done,
+                steps: 3,
+                level: &Level::CLEAN,
+                x0: &x0,
+            };
+            observer.on_step(&info).unwrap();
+            assert_eq!(step.get(), done, "the denoiser is told at once");
+            std::mem::take(&mut *heard.0.borrow_mut()).join(", ")
+        };
+        (1..=3).map(after).collect()
+    }
+
+    /// x0 = 0 is a middle grey, 128; 0.5 is 191. The last step has no preview: the picture itself comes next.
+    #[test]
+    fn what_a_step_gives_is_told_at_once_or_one_step_later() {
+        let at_once = Pace::of(&Device::Cpu);
+        assert_eq!(heard(&at_once, true), ["1: 128, 1", "2: 191, 2", "3"]);
+        assert_eq!(heard(&at_once, false), ["1", "2", "3"]);
+        let behind = Pace::behind();
+        assert_eq!(heard(&behind, true), ["", "1: 128, 1", "2: 191, 2, 3"]);
+        assert_eq!(heard(&behind, false), ["", "1", "2, 3"]);
     }
 }

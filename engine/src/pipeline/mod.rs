@@ -22,11 +22,13 @@ use crate::cancel::CancelToken;
 use crate::error::{EngineError, Result};
 use crate::event::Stage;
 use crate::families::model::{Autoencoder, Model, ModelPart};
+use crate::families::replay::Replays;
 use crate::families::reuse::DeepFeatures;
 use crate::guidance::Guidance;
 use crate::latent::Latents;
 use crate::nn::{Act, release};
 use crate::noise::{self, NoiseSource};
+use crate::pace::Pace;
 use crate::preview::{PreviewMeans, Previewer};
 use crate::raster::{Mask, Picture};
 use crate::recipe::{DecodeTiles, Recipe, StepNoise};
@@ -229,17 +231,22 @@ pub fn render(
         options: &recipe.network,
         residency: inputs.residency,
         deep: DeepFeatures::default(),
+        replays: Replays::of(inputs.device, inputs.residency),
         easy: EasyCache::new(recipe.network.easy_cache),
         pull: None,
         image_guidance: recipe.image_guidance.unwrap_or(Recipe::IMAGE_GUIDANCE),
         cancel: inputs.cancel,
     };
     let bounds = start.bounds_px();
+    let pace = Pace::of(inputs.device);
+    let size_px = [bounds[2], bounds[3]];
     let mut observer = RunObserver {
         blend: start.blend.as_ref(),
         previewer: inputs
             .preview
-            .map(|means| Previewer::new(means, [bounds[2], bounds[3]])),
+            .map(|means| Previewer::new(means, size_px, &pace)),
+        pace: &pace,
+        under_way: None,
         bounds,
         began,
         step: &step,
@@ -255,6 +262,8 @@ pub fn render(
         &mut observer,
     )?;
     let reused_calls = [denoiser.easy.reused, denoiser.easy.calls];
+    // With it go the network's recordings, and their memory.
+    drop(denoiser);
     let previewer = observer.previewer;
     let preview_cost = previewer.as_ref().and_then(Previewer::decode_cost);
     let spent = previewer.map_or(Duration::ZERO, |previewer| previewer.spent());

@@ -42,22 +42,34 @@ pub fn tensor_from_picture(picture: &Picture, multiple: usize, device: &Device) 
 /// # Errors
 /// `Compute` when the tensor is smaller than that, or the device fails.
 pub fn picture_from_tensor(tensor: &Tensor, size_px: [u32; 2]) -> Result<Picture> {
-    let (_, _, full_height, full_width) = tensor.dims4()?;
+    let (_, _, height, width) = tensor.dims4()?;
+    let values: Vec<f32> = tensor.flatten_all()?.to_vec1()?;
+    picture_from_values(&values, [width, height], size_px)
+}
+
+/// As [`picture_from_tensor`], of the values of one of `full` (width, height).
+///
+/// # Errors
+/// `Compute` when there are fewer.
+pub fn picture_from_values(
+    values: &[f32],
+    [full_width, full_height]: [usize; 2],
+    size_px: [u32; 2],
+) -> Result<Picture> {
     let [width, height] = size_px.map(|side| side as usize);
     let failed = |reason: &str| EngineError::Compute {
         op: "decoding".to_owned(),
         reason: reason.to_owned(),
     };
-    if width > full_width || height > full_height {
+    let area = full_width * full_height;
+    if width > full_width || height > full_height || values.len() < 3 * area {
         return Err(failed("the decoder's picture is too small"));
     }
-    let values: Vec<f32> = tensor.flatten_all()?.to_vec1()?;
     if values.iter().any(|value| !value.is_finite()) {
         return Err(failed(
             "the picture holds undefined numbers; try another precision or seed",
         ));
     }
-    let area = full_width * full_height;
     let mut rgba = Vec::with_capacity(4 * width * height);
     for y in 0..height {
         for x in 0..width {

@@ -30,6 +30,15 @@ pub struct LinearMap {
 }
 
 impl LinearMap {
+    /// Of one channel: black at -1, white at 1.
+    #[cfg(test)]
+    pub(crate) fn of_one_channel() -> Self {
+        Self {
+            weights: vec![[1.0; 3]],
+            offset: [0.0; 3],
+        }
+    }
+
     /// The published map for four channels; otherwise one fitted to what the autoencoder makes of a
     /// chart of smooth colours.
     ///
@@ -49,13 +58,21 @@ impl LinearMap {
         Self::fit(autoencoder, device, cancel)
     }
 
-    /// x0 (1, C, h, w) as a picture of w x h pixels.
+    /// The values of x0 (1, C, h, w) as a picture of w x h pixels.
     ///
     /// # Errors
-    /// `Compute` when the device fails.
-    pub fn draw(&self, x0: &Latents) -> Result<Picture> {
-        let [_, channels, height, width] = x0.shape();
-        let values = x0.to_values()?;
+    /// `Compute` when there are none, or not as many as the shape says.
+    pub fn draw(
+        &self,
+        values: &[f32],
+        [_, channels, height, width]: [usize; 4],
+    ) -> Result<Picture> {
+        if values.len() != channels * height * width {
+            return Err(EngineError::Compute {
+                op: "preview".to_owned(),
+                reason: "latents of another shape".to_owned(),
+            });
+        }
         let area = height * width;
         let mut rgba = Vec::with_capacity(4 * area);
         for pixel in 0..area {

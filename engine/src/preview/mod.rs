@@ -13,7 +13,8 @@ use crate::error::Result;
 use crate::families::model::Autoencoder;
 use crate::latent::Latents;
 use crate::nn::Act;
-use crate::pipeline::pixels::picture_from_tensor;
+use crate::pace::{Arriving, Moment, Pace};
+use crate::pipeline::pixels::picture_from_values;
 use crate::raster::Picture;
 pub use linear::LinearMap;
 
@@ -52,6 +53,7 @@ pub struct PreviewMeans<'a> {
 pub struct Previewer<'a> {
     map: &'a LinearMap,
     decoder: Option<&'a dyn Autoencoder>,
+    pace: &'a Pace,
     /// Size of the picture being made, without padding, in pixels.
     size_px: [u32; 2],
     began: Instant,
@@ -60,12 +62,30 @@ pub struct Previewer<'a> {
     decode_cost: Option<Duration>,
 }
 
+/// A preview that the device is still at.
+pub struct Draft {
+    values: Arriving,
+    kind: Kind,
+    began: Moment,
+    done: Moment,
+    /// What was spent on it beforehand, as the last decode cost.
+    booked: Duration,
+}
+
+enum Kind {
+    /// x0 itself, of that shape.
+    Latents([usize; 4]),
+    /// Decoded, of that width and height.
+    Decoded([usize; 2]),
+}
+
 impl<'a> Previewer<'a> {
     /// For a picture of `size_px`.
-    pub fn new(means: PreviewMeans<'a>, size_px: [u32; 2]) -> Self {
+    pub fn new(means: PreviewMeans<'a>, size_px: [u32; 2], pace: &'a Pace) -> Self {
         Self {
             map: means.map,
             decoder: means.decoder,
+            pace,
             size_px,
             began: Instant::now(),
             spent: Duration::ZERO,
@@ -73,22 +93,53 @@ impl<'a> Previewer<'a> {
         }
     }
 
-    /// Draws x0; says whether the tiny decoder did it.
+    /// Asks the device for what a preview of x0 is drawn from.
     ///
     /// # Errors
     /// `Cancelled`, or `Compute` when the device fails.
-    pub fn draw(&mut self, x0: &Latents, cancel: &CancelToken) -> Result<(Picture, bool)> {
+    pub fn begin(&mut self, x0: &Latents, cancel: &CancelToken) -> Result<Draft> {
         let start = Instant::now();
         let decoder = self.may_decode(x0, cancel)?;
-        let picture = match decoder {
+        let began = self.pace.mark()?;
+        let (values, kind) = match decoder {
             Some(decoder) => self.decode(decoder, x0, cancel)?,
-            None => self.map.draw(x0)?,
+            None => (self.pace.fetch(x0.tensor())?, Kind::Latents(x0.shape())),
         };
-        let decoded = decoder.is_some();
-        let cost = start.elapsed();
-        self.spent += cost;
+        let done = self.pace.mark()?;
+        // The device's time, which a card has not taken yet. Booked now, it counts when the next preview is decided.
+        let booked = match kind {
+            Kind::Decoded(_) if self.pace.is_behind() => self.decode_cost.unwrap_or_default(),
+            _ => start.elapsed(),
+        };
+        self.spent += booked;
+        Ok(Draft {
+            values,
+            kind,
+            began,
+            done,
+            booked,
+        })
+    }
+
+    /// Draws it, once the device is done; says whether the tiny decoder did it.
+    ///
+    /// # Errors
+    /// `Compute` when the device fails.
+    pub fn draw(&mut self, draft: Draft) -> Result<(Picture, bool)> {
+        let values = self.pace.values(draft.values)?;
+        let start = Instant::now();
+        let picture = match draft.kind {
+            Kind::Latents(shape) => self.map.draw(&values, shape)?,
+            Kind::Decoded(size) => picture_from_values(&values, size, self.size_px)?,
+        };
+        let decoded = matches!(draft.kind, Kind::Decoded(_));
+        let drawing = start.elapsed();
+        self.spent += drawing;
         if decoded {
-            self.decode_cost = Some(cost);
+            // On a card, its own time: the host was at other things meanwhile.
+            let computing = draft.began.until(&draft.done)?;
+            self.decode_cost = Some(computing + drawing);
+            self.spent = self.spent.saturating_sub(draft.booked) + computing;
         }
         Ok((picture, decoded))
     }
@@ -139,10 +190,12 @@ impl<'a> Previewer<'a> {
             .narrow(2, 0, rows)?
             .narrow(3, 0, columns)?
             .contiguous()?;
-        let start = Instant::now();
+        let began = self.pace.mark()?;
         decoder.decode(&Act::from_tensor(corner), cancel)?;
-        let cost = start
-            .elapsed()
+        let done = self.pace.mark()?;
+        done.wait()?;
+        let cost = began
+            .until(&done)?
             .mul_f64((height * width) as f64 / (rows * columns) as f64);
         self.decode_cost = Some(cost);
         Ok(cost)
@@ -153,9 +206,11 @@ impl<'a> Previewer<'a> {
         decoder: &dyn Autoencoder,
         x0: &Latents,
         cancel: &CancelToken,
-    ) -> Result<Picture> {
+    ) -> Result<(Arriving, Kind)> {
         let latents = x0.scaled(1.0 / decoder.scaling_factor())?;
         let y = decoder.decode(&Act::from_tensor(latents.tensor().clone()), cancel)?;
-        picture_from_tensor(&y.to_tensor()?, self.size_px)
+        let y = y.to_tensor()?;
+        let (_, _, height, width) = y.dims4()?;
+        Ok((self.pace.fetch(&y)?, Kind::Decoded([width, height])))
     }
 }

@@ -124,7 +124,7 @@ impl Middle {
             let tokens = ops::tokens_from_map(&ops::group_norm(&x, norm, None)?)?;
             let answers = attention.answers(&tokens)?;
             let y = attention.forward(&tokens, &answers, &Then::default())?;
-            let y = ops::map_from_tokens(&y, x.size())?;
+            let y = ops::map_from_tokens(&y, &x)?;
             x = ops::add(&y, &x)?;
         }
         self.last.forward(x, None)

@@ -268,11 +268,11 @@ impl SpatialTransformer {
         }
         match &self.project_out {
             Projection::Conv(conv) => {
-                let map = ops::map_from_tokens(&tokens, x.size())?;
+                let map = ops::map_from_tokens(&tokens, x)?;
                 ops::conv2d_then(&map, conv, &Then::add(x))
             }
             Projection::Linear(layer) => {
-                let y = ops::map_from_tokens(&ops::linear(&tokens, layer)?, x.size())?;
+                let y = ops::map_from_tokens(&ops::linear(&tokens, layer)?, x)?;
                 ops::add(&y, x)
             }
         }

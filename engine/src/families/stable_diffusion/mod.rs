@@ -16,6 +16,7 @@ pub mod text;
 pub mod unet;
 pub mod unet_config;
 
+use std::any::Any;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use candle_core::Tensor;
@@ -25,6 +26,7 @@ use super::model::{
     Autoencoder, Conditioning, Fit, LatentFacts, Model, ModelFacts, ModelPart, NetworkInput,
     StoredBytes, Word,
 };
+use super::replay::Replays;
 use super::reuse::DeepReuse;
 use crate::cancel::CancelToken;
 use crate::error::{EngineError, Result};
@@ -357,6 +359,40 @@ impl StableDiffusion {
         contexts.push((key, Arc::clone(&context)));
         Ok(context)
     }
+
+    /// The network's call, recorded where the device can. What differs from step to step, and what is made anew for
+    /// each, goes in as its input; weights and `context` stay where they are.
+    fn replayed(
+        &self,
+        replays: &Replays,
+        [x, time]: [&Act; 2],
+        context: &Arc<Context>,
+        more: Embeddings<'_>,
+        cancel: &CancelToken,
+    ) -> Result<Tensor> {
+        let parts = [Some(x), Some(time), more.guidance, more.added];
+        let inputs: Result<Vec<Tensor>> = parts.into_iter().flatten().map(Act::to_tensor).collect();
+        let reads: Arc<dyn Any> = Arc::<Context>::clone(context);
+        replays.call(&reads, &inputs?, cancel, |inputs, cancel| {
+            let [x, time, rest @ ..] = inputs else {
+                return Err(EngineError::Compute {
+                    op: "recorded call".to_owned(),
+                    reason: "its inputs are missing".to_owned(),
+                });
+            };
+            let act = |tensor: &Tensor| Act::from_tensor(tensor.clone());
+            let (x, time, mut rest) = (act(x), act(time), rest.iter().map(act));
+            let guidance = more.guidance.and_then(|_| rest.next());
+            let added = more.added.and_then(|_| rest.next());
+            let more = Embeddings {
+                guidance: guidance.as_ref(),
+                added: added.as_ref(),
+            };
+            self.unet
+                .forward(&x, &time, context, more, cancel)?
+                .to_tensor()
+        })
+    }
 }
 
 impl Model for StableDiffusion {
@@ -431,16 +467,19 @@ impl Model for StableDiffusion {
             guidance: guidance.as_ref(),
             added: added.as_ref(),
         };
-        let mut deep = input
-            .deep
-            .map(|reuse| recalled(reuse, &contexts))
-            .transpose()?;
-        let unet = &self.unet;
-        let y = unet.forward_deep(&x, input.timestep, &context, more, deep.as_mut(), cancel)?;
-        if let (Some(reuse), Some(map)) = (input.deep, deep.and_then(|deep| deep.features)) {
-            reuse.features.keep(&contexts, ops::unstack(&map)?);
-        }
-        let y = y.to_tensor()?;
+        let time = self.unet.time(input.timestep, count, &x.device())?;
+        let y = match (input.replays, input.deep) {
+            (Some(replays), None) => self.replayed(replays, [&x, &time], &context, more, cancel)?,
+            (_, reuse) => {
+                let mut deep = reuse.map(|reuse| recalled(reuse, &contexts)).transpose()?;
+                let unet = &self.unet;
+                let y = unet.forward_deep(&x, &time, &context, more, deep.as_mut(), cancel)?;
+                if let (Some(reuse), Some(map)) = (reuse, deep.and_then(|deep| deep.features)) {
+                    reuse.features.keep(&contexts, ops::unstack(&map)?);
+                }
+                y.to_tensor()?
+            }
+        };
         (0..count)
             .map(|index| Ok(Latents::new(y.narrow(0, index, 1)?.contiguous()?)))
             .collect()

@@ -1,6 +1,8 @@
 //! The UNet of Stable Diffusion 1, 2 and XL (Ronneberger et al. 2015; Rombach et al. 2022), as
 //! diffusers' `UNet2DConditionModel`.
 
+use candle_core::Device;
+
 use super::blocks::{Answers, Context, Norms, ResnetBlock, SpatialTransformer, TransformerSpec};
 use super::unet_config::{Level, Middle, UnetConfig};
 use crate::cancel::CancelToken;
@@ -136,28 +138,37 @@ impl Unet {
                 values.extend(self.sinusoidal(number, added.number_channels));
             }
         }
-        let device = texts
-            .first()
-            .map_or(candle_core::Device::Cpu, |text| text.device());
+        let device = texts.first().map_or(Device::Cpu, |text| text.device());
         let x = Act::from_values(values, &[texts.len(), 1, added.channels], &device)?;
         let x = ops::linear_then(&x, first, &Then::activate(Activation::Silu))?;
         Ok(Some(ops::linear(&x, second)?))
     }
 
-    /// The raw prediction (B, out, h, w) for `x` (B, in, h, w), a timestep (0 to 999, may be
-    /// fractional), the text's `context`, and what joins the time embedding.
+    /// The sines and cosines that a timestep (0 to 999, may be fractional) is to the network, (B, 1, first level's
+    /// channels), for `batch` pictures.
+    ///
+    /// # Errors
+    /// `Compute` when the device fails.
+    pub fn time(&self, timestep: f64, batch: usize, device: &Device) -> Result<Act> {
+        let channels = self.config.levels[0].channels;
+        let row = self.sinusoidal(timestep as f32, channels);
+        Act::from_values(row.repeat(batch), &[batch, 1, channels], device)
+    }
+
+    /// The raw prediction (B, out, h, w) for `x` (B, in, h, w), its `time`, the text's `context`, and what joins the
+    /// time embedding. From these alone: a call may be recorded and run again with others of their shapes.
     ///
     /// # Errors
     /// `Cancelled`, or `Compute` when shapes do not fit or the device fails.
     pub fn forward(
         &self,
         x: &Act,
-        timestep: f64,
+        time: &Act,
         context: &Context,
         more: Embeddings<'_>,
         cancel: &CancelToken,
     ) -> Result<Act> {
-        self.forward_deep(x, timestep, context, more, None, cancel)
+        self.forward_deep(x, time, context, more, None, cancel)
     }
 
     /// As [`Self::forward`]; `deep` keeps the map at one place of the way up, or takes it from an
@@ -168,13 +179,13 @@ impl Unet {
     pub fn forward_deep(
         &self,
         x: &Act,
-        timestep: f64,
+        time: &Act,
         context: &Context,
         more: Embeddings<'_>,
         deep: Option<&mut Deep>,
         cancel: &CancelToken,
     ) -> Result<Act> {
-        let time = self.embed_time(timestep, more, x)?;
+        let time = self.embed_time(time, more)?;
         let text = &mut context.0.iter();
         let x = if self.config.center_input {
             ops::affine(x, 2.0, -1.0)?
@@ -246,14 +257,10 @@ impl Unet {
     }
 
     /// Sinusoidal embedding (Vaswani et al. 2017, section 3.5), then two layers, then the SiLU that
-    /// every residual block begins with: (B, 1, time channels). Always in f32: angles
+    /// every residual block begins with: (B, 1, time channels). The first always in f32: angles
     /// rounded to half precision move the prediction by a percent.
-    fn embed_time(&self, timestep: f64, more: Embeddings<'_>, like: &Act) -> Result<Act> {
-        let channels = self.config.levels[0].channels;
-        let row = self.sinusoidal(timestep as f32, channels);
-        let batch = like.batch();
-        let device = like.device();
-        let mut x = Act::from_values(row.repeat(batch), &[batch, 1, channels], &device)?;
+    fn embed_time(&self, time: &Act, more: Embeddings<'_>) -> Result<Act> {
+        let mut x = time.clone();
         if let (Some(layer), Some(guidance)) = (&self.time_guidance, more.guidance) {
             x = ops::add(&x, &ops::linear(guidance, layer)?)?;
         }

@@ -9,7 +9,7 @@ pub fn trusted(_device: &Device) -> bool {
     false
 }
 
-/// Group normalisation of a map (B, C, H, W).
+/// Group normalisation of a map, (B, C, H, W) or (B, H, W, C) as its order says.
 pub fn group_norm(_x: &Tensor, _norm: GroupNorm<'_>) -> Option<Result<Tensor>> {
     None
 }
@@ -26,5 +26,10 @@ pub fn geglu(_both: &Tensor, _bias: Option<&Tensor>) -> Option<Result<Tensor>> {
 
 /// What comes after a product, on a map (B, C, H, W) or tokens (B, N, C).
 pub fn finish(_y: &Tensor, _with: Finish<'_>) -> Option<Result<Tensor>> {
+    None
+}
+
+/// A map (B, H, W, C) to (B, H', W', C) by nearest neighbour.
+pub fn enlarge(_x: &Tensor, _size: (usize, usize)) -> Option<Result<Tensor>> {
     None
 }

@@ -5,10 +5,10 @@
 //! can call cuDNN as well, but decides that when the program is built, sums f16 in f16, asks for an algorithm
 //! anew at each call and takes as much memory as the answer wants; hence an operation of ours.
 //!
-//! # Layout
-//! Maps and weights are handed over as they are, channel by channel (NCHW). Tensor cores read pixel by pixel
-//! (NHWC), so that cuDNN may transpose into its workspace and back. To keep maps in that order would save two
-//! passes a convolution, but every other operation would have to know of it.
+//! # Order
+//! Tensor cores read pixel by pixel (channels last, NHWC), and cuDNN may transpose what comes channel by channel
+//! (NCHW) into its workspace and back, two passes a convolution. Both orders are served here; which one a network
+//! keeps its maps in is decided when it is loaded ([`super::order_of_maps`]).
 //!
 //! # Memory
 //! A handle serves one thread at a time, so that each thread has its own for each card, and beside it what was
@@ -36,30 +36,40 @@ use candle_core::{
 };
 use half::{bf16, f16};
 
+use super::MapOrder;
 use super::geometry::Convolution;
-use super::verify::{self, Answers};
+use super::verify;
 
 /// No algorithm may take more beside its input and output. Transposed copies of both fit for all but the largest
 /// maps of an autoencoder: one of 1024 x 1024 with 128 channels in f32 is half as large.
 const MOST_WORKSPACE: usize = 1 << 30;
 
-/// Whether cuDNN convolves on `device`: asked the first time of a card, it is compared there with the tensor
-/// library's own convolution, and used only if all agree.
-pub fn convolves(device: &Device) -> bool {
-    static CHECKED: Answers = Answers::new();
-    CHECKED.of(device, verify::convolutions_agree)
+/// Whether cuDNN convolves maps of that order on `device`: asked the first time of a card, it is compared there
+/// with the tensor library's own convolution, and used only if all agree.
+pub fn convolves(device: &Device, order: MapOrder) -> bool {
+    let known = match order {
+        MapOrder::ChannelsFirst => &verify::CHANNELS_FIRST,
+        MapOrder::ChannelsLast => &verify::CHANNELS_LAST,
+    };
+    known.of(device, |device| verify::convolutions_agree(device, order))
 }
 
-/// Convolution of a map (B, C, H, W) with a weight (O, C, k, l), with the same stride and the same padding of
-/// zeros on all sides. `None` also where cuDNN refuses or fails: the tensor library may still manage.
-pub fn conv2d(x: &Tensor, weight: &Tensor, stride: usize, padding: usize) -> Option<Tensor> {
+/// Convolution of a map with a weight, (B, C, H, W) with (O, C, k, l) or (B, H, W, C) with (O, k, l, C), with the
+/// same stride and the same padding of zeros on all sides. `None` also where cuDNN refuses or fails: the other
+/// order may be better, and the tensor library may still manage.
+pub fn conv2d(
+    x: &Tensor,
+    weight: &Tensor,
+    (stride, padding): (usize, usize),
+    order: MapOrder,
+) -> Option<Tensor> {
     let fit = matches!(x.dtype(), DType::F32 | DType::F16 | DType::BF16)
         && weight.dtype() == x.dtype()
         && weight.device().same_device(x.device())
         && x.is_contiguous()
         && weight.is_contiguous();
-    (fit && convolves(x.device()))
-        .then(|| unchecked(x, weight, stride, padding).ok())
+    (fit && convolves(x.device(), order))
+        .then(|| unchecked(x, weight, (stride, padding), order).ok())
         .flatten()
 }
 
@@ -67,10 +77,16 @@ pub fn conv2d(x: &Tensor, weight: &Tensor, stride: usize, padding: usize) -> Opt
 pub(super) fn unchecked(
     x: &Tensor,
     weight: &Tensor,
-    stride: usize,
-    padding: usize,
+    windows: (usize, usize),
+    order: MapOrder,
 ) -> Result<Tensor> {
-    let convolution = Convolution::new(x.dims(), weight.dims(), stride, padding)
+    let lengths = |tensor: &Tensor| match (order, tensor.dims()) {
+        (MapOrder::ChannelsLast, &[first, height, width, channels]) => {
+            vec![first, channels, height, width]
+        }
+        (_, dims) => dims.to_vec(),
+    };
+    let convolution = Convolution::new(&lengths(x), &lengths(weight), windows, order)
         .ok_or_else(|| Error::Msg("cuDNN: not a convolution that it is asked for".to_owned()))?;
     x.apply_op2_no_bwd(weight, &convolution)
 }
@@ -164,7 +180,10 @@ struct Described<T> {
 
 impl<T: Value> Described<T> {
     fn new(convolution: &Convolution, cudnn: &Arc<Cudnn>) -> std::result::Result<Self, CudnnError> {
-        let format = Format::CUDNN_TENSOR_NCHW;
+        let format = match convolution.order {
+            MapOrder::ChannelsFirst => Format::CUDNN_TENSOR_NCHW,
+            MapOrder::ChannelsLast => Format::CUDNN_TENSOR_NHWC,
+        };
         let (stride, padding) = (convolution.stride, convolution.padding);
         // Not mirrored, as everywhere in networks. The type is that of the sums.
         let mut described = cudnn.create_conv2d::<f32>(
@@ -221,7 +240,11 @@ impl Convolution {
         let plan = plan.ok_or_else(|| Error::Msg("cuDNN knows no way".to_owned()))?;
         let described = Described::<T>::new(self, &cudnn).map_err(Error::wrap)?;
         let (x, weight) = (view::<T>(x, x_layout)?, view::<T>(weight, weight_layout)?);
-        let shape = Shape::from(self.y.map(|length| length as usize).to_vec());
+        let [pictures, channels, height, width] = self.y.map(|length| length as usize);
+        let shape = Shape::from(match self.order {
+            MapOrder::ChannelsFirst => (pictures, channels, height, width),
+            MapOrder::ChannelsLast => (pictures, height, width, channels),
+        });
         // SAFETY: the convolution, on the same stream, writes every value.
         let mut y = unsafe { card.alloc::<T>(shape.elem_count()) }?;
         // SAFETY: cuDNN reads of its workspace only what it has written there.

@@ -15,8 +15,9 @@ pub fn open(ordinal: usize) -> Result<Device> {
     let device = Device::new_cuda_with_stream(ordinal)?;
     let card = device.as_cuda_device()?;
     // Two events a tensor, made and recorded around each use, order the work of several streams; there is one.
-    // SAFETY: every tensor of this device is made, used and freed on its one stream. Streams of other openings
-    // of the card never see them: the tensor library refuses operations across devices.
+    // SAFETY: every tensor of this device is made, used and freed on its one stream, but for those that `Side` copies
+    // from: it waits for what made them, and keeps them until it is done. Streams of other openings of the card never
+    // see them: the tensor library refuses operations across devices.
     unsafe { card.disable_event_tracking() };
     // Costs time where it fails, nothing else.
     let _refused = keep_freed_memory(card.cuda_stream().context()).is_err();
@@ -24,8 +25,8 @@ pub fn open(ordinal: usize) -> Result<Device> {
 }
 
 /// By default the pool that tensors come from gives all free memory back whenever the host waits for the card,
-/// which it does at every step to show a preview; getting it again takes longer than many a kernel. The driver
-/// still takes it back when the same process would otherwise run out.
+/// which it does at every step; getting it again takes longer than many a kernel. The driver still takes it back when
+/// the same process would otherwise run out.
 fn keep_freed_memory(context: &CudaContext) -> std::result::Result<(), result::DriverError> {
     if !context.has_async_alloc() {
         // A card without pools.

@@ -2,14 +2,13 @@
 
 use candle_core::{DType, Device, Result, Tensor};
 
-use super::verify::{self, Answers};
-use super::{Finish, GroupNorm, function, launch};
+use super::verify;
+use super::{Finish, GroupNorm, MapOrder, function, launch};
 
 /// Whether the fused kernels compute on `device`: asked the first time of a card, they are compared there with
 /// their slow twins, and used only if all agree.
 pub fn trusted(device: &Device) -> bool {
-    static CHECKED: Answers = Answers::new();
-    CHECKED.of(device, verify::agrees)
+    verify::FUSED.of(device, verify::agrees)
 }
 
 /// Whether a kernel can read `x`, its type, and is trusted there.
@@ -29,9 +28,13 @@ fn fits(part: &Tensor, x: &Tensor, dtype: DType, count: usize) -> bool {
         && part.device().same_device(x.device())
 }
 
-/// Group normalisation of a map (B, C, H, W).
+/// Group normalisation of a map, (B, C, H, W) or (B, H, W, C) as its order says.
 pub fn group_norm(x: &Tensor, norm: GroupNorm<'_>) -> Option<Result<Tensor>> {
-    let (_, channels, _, _) = x.dims4().ok()?;
+    let channels = match (norm.order, x.dims()) {
+        (MapOrder::ChannelsFirst, &[_, channels, _, _])
+        | (MapOrder::ChannelsLast, &[_, _, _, channels]) => channels,
+        _ => return None,
+    };
     let fit = norm.groups > 0
         && channels.is_multiple_of(norm.groups)
         && function(norm.activation).is_some()
@@ -70,4 +73,10 @@ pub fn finish(y: &Tensor, with: Finish<'_>) -> Option<Result<Tensor>> {
         && fit(with.vector, y.dtype(), pictures * channels)
         && fit(with.residual, y.dtype(), y.elem_count());
     (fit && serves(y)).then(|| launch::finish(y, with))
+}
+
+/// A map (B, H, W, C) to (B, H', W', C) by nearest neighbour.
+pub fn enlarge(x: &Tensor, size: (usize, usize)) -> Option<Result<Tensor>> {
+    let fit = x.rank() == 4 && size.0 > 0 && size.1 > 0;
+    (fit && serves(x)).then(|| launch::enlarge(x, size))
 }

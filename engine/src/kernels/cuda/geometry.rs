@@ -13,6 +13,10 @@ const MOST_COLUMNS: usize = 1 << 20;
 const VALUES_OF_A_SPLIT: usize = 8192;
 /// The partial sums of a run are merged by one block, one a thread.
 const MOST_SPLITS: usize = THREADS as usize;
+/// Blocks for a picture channels last: enough for any card, and few enough for one block to merge a group's sums.
+const MOST_PARTS: usize = 1024;
+/// Threads of a block that take a channel each: half of CUDA's limit, so that two blocks fit where one does.
+const MOST_CHANNELS: usize = 512;
 
 /// Values that a thread writes of a row, where rows are long.
 const VALUES_OF_A_THREAD: usize = 4;
@@ -43,9 +47,52 @@ pub fn rows(rows: usize) -> Grid {
     (rows.clamp(1, MOST_COLUMNS) as u32, 1)
 }
 
+/// How the sums of channels are cut up, where those of a pixel lie together.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct ChannelSums {
+    /// Blocks: parts of a picture along x, pictures along y.
+    pub grid: Grid,
+    /// Of a block.
+    pub threads: u32,
+    /// Threads side by side, a channel each.
+    pub width: u32,
+    /// Partial sums of a channel of a picture.
+    pub parts: usize,
+}
+
+impl ChannelSums {
+    /// Of `pictures` of `pixels` with `channels` each.
+    pub fn new(pictures: usize, pixels: usize, channels: usize) -> Self {
+        // Equal shares: of 640 channels not 512 and then 128, which would leave most threads idle.
+        let rounds = channels.div_ceil(MOST_CHANNELS).max(1);
+        let width = channels.div_ceil(rounds).max(1);
+        let rows = (THREADS as usize / width).max(1);
+        let splits = (pixels * channels).div_ceil(VALUES_OF_A_SPLIT);
+        let splits = splits.clamp(1, MOST_PARTS);
+        Self {
+            grid: (splits as u32, pictures.clamp(1, MOST_ROWS) as u32),
+            threads: (width * rows) as u32,
+            width: width as u32,
+            parts: splits * rows,
+        }
+    }
+}
+
+/// The order in which the values of a map lie: of one (B, C, H, W), channels first or last. Its shape is the same.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+pub enum MapOrder {
+    /// A whole plane of one channel, then the next.
+    #[default]
+    ChannelsFirst,
+    /// All channels of a pixel, then the next pixel: what tensor cores read.
+    ChannelsLast,
+}
+
 /// A convolution without dilation and groups: the lengths of its maps (B, C, H, W) and its weight (O, C, k, l).
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct Convolution {
+    /// Of all three.
+    pub order: MapOrder,
     /// Of the map that is read.
     pub x: [i32; 4],
     /// Of the weight.
@@ -61,7 +108,12 @@ pub struct Convolution {
 impl Convolution {
     /// `None` where the lengths do not fit each other, a map is empty, or one has more values than 31 bits count,
     /// which is where many of cuDNN's kernels end.
-    pub fn new(x: &[usize], weight: &[usize], stride: usize, padding: usize) -> Option<Self> {
+    pub fn new(
+        x: &[usize],
+        weight: &[usize],
+        (stride, padding): (usize, usize),
+        order: MapOrder,
+    ) -> Option<Self> {
         let &[pictures, channels, height, width] = x else {
             return None;
         };
@@ -79,6 +131,7 @@ impl Convolution {
             windows(width, columns)?,
         ];
         let convolution = Self {
+            order,
             x: countable([pictures, channels, height, width])?,
             weight: countable([filters, depth, rows, columns])?,
             y: countable(y)?,
@@ -120,6 +173,22 @@ mod tests {
     }
 
     #[test]
+    fn channels_are_shared_out_evenly() {
+        let of = |channels| ChannelSums::new(2, 64 * 64, channels);
+        assert_eq!((of(320).width, of(320).threads), (320, 320));
+        assert_eq!((of(128).width, of(128).threads), (128, 256));
+        assert_eq!((of(640).width, of(640).threads), (320, 320));
+        assert_eq!((of(1).width, of(1).threads), (1, 256));
+        assert_eq!(of(128).grid, (64, 2));
+        assert_eq!(of(128).parts, 128);
+        assert_eq!(ChannelSums::new(1, 4 << 20, 128).grid, (1024, 1));
+        for channels in 1..3000 {
+            let cut = of(channels);
+            assert!(cut.threads <= 1024 && cut.threads.is_multiple_of(cut.width));
+        }
+    }
+
+    #[test]
     fn convolutions_have_the_lengths_of_the_tensor_librarys() {
         for (x, weight, stride, padding) in [
             ([2, 4, 9, 7], [4, 4, 3, 3], 1, 1),
@@ -129,7 +198,8 @@ mod tests {
         ] {
             let zeros = |dims: [usize; 4]| Tensor::zeros(&dims, DType::F32, &Device::Cpu).unwrap();
             let y = zeros(x).conv2d(&zeros(weight), padding, stride, 1, 1);
-            let convolution = Convolution::new(&x, &weight, stride, padding).unwrap();
+            let order = MapOrder::ChannelsFirst;
+            let convolution = Convolution::new(&x, &weight, (stride, padding), order).unwrap();
             let lengths = convolution.y.map(|length| length as usize);
             assert_eq!(lengths.as_slice(), y.unwrap().dims());
         }
@@ -138,7 +208,9 @@ mod tests {
     #[test]
     fn what_is_no_convolution_has_none() {
         let weight = [4, 4, 3, 3];
-        let of = |x: &[usize], stride, padding| Convolution::new(x, &weight, stride, padding);
+        let of = |x: &[usize], stride, padding| {
+            Convolution::new(x, &weight, (stride, padding), MapOrder::ChannelsLast)
+        };
         assert!(of(&[1, 4, 3, 3], 1, 0).is_some());
         assert!(of(&[1, 4, 2, 3], 1, 0).is_none(), "smaller than a window");
         assert!(of(&[1, 5, 9, 9], 1, 0).is_none(), "other channels");

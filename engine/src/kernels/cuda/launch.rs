@@ -11,8 +11,8 @@ use candle_core::{
 };
 use half::{bf16, f16};
 
-use super::geometry::{self, Grid, THREADS};
-use super::{Finish, GroupNorm, function};
+use super::geometry::{self, ChannelSums, Grid, THREADS};
+use super::{Finish, GroupNorm, MapOrder, function};
 
 const PTX: &str = include_str!("kernels.ptx");
 
@@ -115,8 +115,11 @@ fn push_optional<'a, 'b: 'a, T>(args: &mut LaunchArgs<'a>, part: Option<&'b Cuda
 }
 
 fn kernel<T: Value>(card: &CudaDevice, name: &str) -> Result<CudaFunction> {
-    let name = format!("{name}_{}", T::NAME);
-    let found = card.get_or_load_custom_func(&name, "pentimento", PTX)?;
+    entry(card, &format!("{name}_{}", T::NAME))
+}
+
+fn entry(card: &CudaDevice, name: &str) -> Result<CudaFunction> {
+    let found = card.get_or_load_custom_func(name, "pentimento", PTX)?;
     Ok(found.into_cuda_function())
 }
 
@@ -129,10 +132,19 @@ fn uninitialised<T: Value>(card: &CudaDevice, count: usize) -> Result<CudaSlice<
 ///
 /// # Safety
 /// They are those of the kernel in `kernels.cu`, in its order, and its loops stay within them.
-unsafe fn launch(mut args: LaunchArgs<'_>, (x, y): Grid) -> Result<()> {
+unsafe fn launch(args: LaunchArgs<'_>, grid: Grid) -> Result<()> {
+    // SAFETY: by this function's own condition.
+    unsafe { launch_with(args, grid, THREADS) }
+}
+
+/// As [`launch`], with another number of threads.
+///
+/// # Safety
+/// That of [`launch`]; a power of two up to 256 where the threads of the kernel meet.
+unsafe fn launch_with(mut args: LaunchArgs<'_>, (x, y): Grid, threads: u32) -> Result<()> {
     let config = LaunchConfig {
         grid_dim: (x, y, 1),
-        block_dim: (THREADS, 1, 1),
+        block_dim: (threads, 1, 1),
         shared_mem_bytes: 0,
     };
     // SAFETY: by this function's own condition.
@@ -158,6 +170,9 @@ impl Kernel for GroupNorm<'_> {
         x: &CudaView<'_, T>,
         shape: &Shape,
     ) -> Result<(CudaSlice<T>, Shape)> {
+        if self.order == MapOrder::ChannelsLast {
+            return self.run_last(card, x, shape);
+        }
         let stream = card.cuda_stream();
         let (pictures, channels, height, width) = shape.dims4()?;
         let (pixels, group) = (height * width, channels / self.groups);
@@ -192,6 +207,66 @@ impl Kernel for GroupNorm<'_> {
         // SAFETY: x, y, partials, weight, bias, planes, length, channels, group, splits, epsilon, function;
         // weight and bias have a value for each channel.
         unsafe { launch(args, geometry::pass(planes, pixels)) }?;
+        Ok((y, shape.clone()))
+    }
+}
+
+impl GroupNorm<'_> {
+    /// Of a map (B, H, W, C).
+    fn run_last<T: Value>(
+        &self,
+        card: &CudaDevice,
+        x: &CudaView<'_, T>,
+        shape: &Shape,
+    ) -> Result<(CudaSlice<T>, Shape)> {
+        let stream = card.cuda_stream();
+        let (pictures, height, width, channels) = shape.dims4()?;
+        let (pixels, group) = (height * width, channels / self.groups);
+        let cut = ChannelSums::new(pictures, pixels, channels);
+        let mut partials = uninitialised::<f32>(card, pictures * cut.parts * channels * 3)?;
+        let sums = kernel::<T>(card, "group_norm_last_sums")?;
+        let numbers = [pictures, pixels, channels].map(|number| number as u64);
+        let across = cut.width as i32;
+        let mut args = stream.launch_builder(&sums);
+        args.arg(x).arg(&mut partials);
+        for number in &numbers {
+            args.arg(number);
+        }
+        args.arg(&across);
+        // SAFETY: x, partials, pictures, pixels, channels, width; three partial sums for each picture, part and
+        // channel. Its threads do not meet.
+        unsafe { launch_with(args, cut.grid, cut.threads) }?;
+
+        let mut scales = uninitialised::<f32>(card, pictures * channels * 2)?;
+        let merge = entry(card, "group_norm_last_scales")?;
+        let (weight, bias) = (Beside::new(self.weight), Beside::new(self.bias));
+        let (weight, bias) = (weight.view::<f32>()?, bias.view::<f32>()?);
+        let numbers = [pictures, cut.parts, channels, group].map(|number| number as u64);
+        let epsilon = self.epsilon as f32;
+        let mut args = stream.launch_builder(&merge);
+        args.arg(&partials).arg(&mut scales);
+        args.arg(&weight).arg(&bias);
+        for number in &numbers {
+            args.arg(number);
+        }
+        args.arg(&epsilon);
+        // SAFETY: partials, scales, weight, bias, pictures, parts, channels, group, epsilon; weight and bias have
+        // a value for each channel, scales two for each picture and channel.
+        unsafe { launch(args, geometry::rows(pictures * self.groups)) }?;
+
+        let mut y = uninitialised::<T>(card, shape.elem_count())?;
+        let apply = kernel::<T>(card, "group_norm_last_apply")?;
+        let length = pixels * channels;
+        let numbers = [pictures, length, channels].map(|number| number as u64);
+        let function = code(self.activation)?;
+        let mut args = stream.launch_builder(&apply);
+        args.arg(x).arg(&mut y).arg(&scales);
+        for number in &numbers {
+            args.arg(number);
+        }
+        args.arg(&function);
+        // SAFETY: x, y, scales, pictures, length, channels, function.
+        unsafe { launch(args, geometry::pass(pictures, length)) }?;
         Ok((y, shape.clone()))
     }
 }
@@ -326,5 +401,40 @@ impl Kernel for Finish<'_> {
         // channel, a vector of as many for each picture, a residual of the same shape.
         unsafe { launch(args, geometry::pass(rows, length)) }?;
         Ok((y, shape.clone()))
+    }
+}
+
+struct Enlarge((usize, usize));
+
+/// As [`super::fused::enlarge`], of a contiguous map, to a height and width above 0.
+pub(super) fn enlarge(x: &Tensor, size: (usize, usize)) -> Result<Tensor> {
+    x.apply_op1_no_bwd(&Operation(Enlarge(size)))
+}
+
+impl Kernel for Enlarge {
+    const NAME: &'static str = "enlargement";
+
+    fn run<T: Value>(
+        &self,
+        card: &CudaDevice,
+        x: &CudaView<'_, T>,
+        shape: &Shape,
+    ) -> Result<(CudaSlice<T>, Shape)> {
+        let stream = card.cuda_stream();
+        let (pictures, height, width, channels) = shape.dims4()?;
+        let Self((to_height, to_width)) = *self;
+        let rows = pictures * to_height * to_width;
+        let mut y = uninitialised::<T>(card, rows * channels)?;
+        let enlarge = kernel::<T>(card, "enlarge")?;
+        let numbers = [pictures, height, width, to_height, to_width, channels];
+        let numbers = numbers.map(|number| number as u64);
+        let mut args = stream.launch_builder(&enlarge);
+        args.arg(x).arg(&mut y);
+        for number in &numbers {
+            args.arg(number);
+        }
+        // SAFETY: x, y, pictures, height, width, height and width of y, channels.
+        unsafe { launch(args, geometry::pass(rows, channels)) }?;
+        Ok((y, Shape::from((pictures, to_height, to_width, channels))))
     }
 }

@@ -24,8 +24,10 @@
 //! | `convolution` (with cuDNN), `without_cudnn` | the convolution, and whether cuDNN may be used |
 //! | `verify` | the comparisons on a card |
 //! | `device` | opens a card with one stream and a pool of memory |
+//! | `graph` (with CUDA), `without_graph` | a network's call, recorded and launched as one |
+//! | `side` (with CUDA), `without_side` | values on their way to the host while the card computes on |
 
-use candle_core::Tensor;
+use candle_core::{DType, Device, Tensor};
 
 use super::cpu::Activation;
 
@@ -39,27 +41,63 @@ mod device;
 mod fused;
 pub mod geometry;
 #[cfg(feature = "cuda")]
+mod graph;
+#[cfg(feature = "cuda")]
 mod launch;
 pub mod reference;
+#[cfg(feature = "cuda")]
+mod side;
 #[cfg(feature = "cuda")]
 mod verify;
 #[cfg(not(feature = "cudnn"))]
 mod without_cudnn;
+#[cfg(not(feature = "cuda"))]
+mod without_graph;
+#[cfg(not(feature = "cuda"))]
+mod without_side;
 
 #[cfg(not(feature = "cuda"))]
-pub use self::absent::{finish, geglu, group_norm, layer_norm, trusted};
+pub use self::absent::{enlarge, finish, geglu, group_norm, layer_norm, trusted};
 #[cfg(feature = "cudnn")]
 pub use self::convolution::{conv2d, convolves};
 #[cfg(feature = "cuda")]
 pub use self::device::open;
 #[cfg(feature = "cuda")]
-pub use self::fused::{finish, geglu, group_norm, layer_norm, trusted};
+pub use self::fused::{enlarge, finish, geglu, group_norm, layer_norm, trusted};
+pub use self::geometry::MapOrder;
+#[cfg(feature = "cuda")]
+pub use self::graph::{Recording, has_recorded, may_record};
+#[cfg(feature = "cuda")]
+pub use self::side::{Fetch, Mark, Side};
+#[cfg(feature = "cuda")]
+pub use self::verify::distrust;
 #[cfg(not(feature = "cudnn"))]
 pub use self::without_cudnn::{conv2d, convolves};
+#[cfg(not(feature = "cuda"))]
+pub use self::without_graph::{Recording, has_recorded, may_record};
+#[cfg(not(feature = "cuda"))]
+pub use self::without_side::{Fetch, Mark, Side};
+
+/// The order in which maps of this number type are best kept on `device`: channels last where convolutions
+/// multiply on tensor cores, which read pixel by pixel, and our kernels stand between them; else as the tensor
+/// library keeps them. The first to ask waits until the card has been tried.
+pub fn order_of_maps(device: &Device, dtype: DType) -> MapOrder {
+    let narrow = matches!(dtype, DType::F16 | DType::BF16);
+    // Both orders are tried now: what is refused in one is asked for in the other, maybe where nothing can be tried.
+    let both =
+        || [MapOrder::ChannelsLast, MapOrder::ChannelsFirst].map(|order| convolves(device, order));
+    if narrow && trusted(device) && both()[0] {
+        MapOrder::ChannelsLast
+    } else {
+        MapOrder::ChannelsFirst
+    }
+}
 
 /// A group norm and what follows it.
 #[derive(Clone, Copy, Debug)]
 pub struct GroupNorm<'a> {
+    /// Of the map.
+    pub order: MapOrder,
     /// Divides the channels.
     pub groups: usize,
     /// Added to the variance.
@@ -83,14 +121,6 @@ pub struct Finish<'a> {
     pub activation: Activation,
     /// Of the result's shape and number type.
     pub residual: Option<&'a Tensor>,
-}
-
-impl Finish<'_> {
-    /// Nothing to do.
-    pub fn is_empty(&self) -> bool {
-        let parts = [self.bias, self.vector, self.residual];
-        parts.iter().all(Option::is_none) && self.activation == Activation::None
-    }
 }
 
 /// The number by which `kernels.cu` knows a function, if it does.
@@ -150,13 +180,18 @@ mod tests {
                     "group_norm_apply",
                     "u64 u64 u64 u64 u64 u64 u64 u64 u64 u64 f32 u32",
                 ),
+                ("group_norm_last_sums", "u64 u64 u64 u64 u64 u32"),
+                ("group_norm_last_apply", "u64 u64 u64 u64 u64 u64 u32"),
                 ("layer_norm", "u64 u64 u64 u64 u64 u64 f32"),
                 ("geglu", "u64 u64 u64 u64 u64"),
                 ("finish", "u64 u64 u64 u64 u64 u64 u64 u64 u32 u32"),
+                ("enlarge", "u64 u64 u64 u64 u64 u64 u64 u64"),
             ] {
                 let entry = format!("{name}_{number}");
                 assert_eq!(parameters(&entry), want, "{entry}");
             }
         }
+        let scales = parameters("group_norm_last_scales");
+        assert_eq!(scales, "u64 u64 u64 u64 u64 u64 u64 u64 f32");
     }
 }

@@ -141,3 +141,32 @@ pub fn finish(x: &[f32], shape: Shape, with: Finish<'_>) -> Vec<f64> {
     };
     x.iter().enumerate().map(one).collect()
 }
+
+/// Nearest neighbour, of so many pictures of a height and width with channels last, to another height and width.
+pub fn enlarge(
+    x: &[f32],
+    (pictures, [height, width], channels): (usize, [usize; 2], usize),
+    [to_height, to_width]: [usize; 2],
+) -> Vec<f64> {
+    let mut out = Vec::with_capacity(pictures * to_height * to_width * channels);
+    for picture in x.chunks(height * width * channels).take(pictures) {
+        for line in 0..to_height {
+            for column in 0..to_width {
+                let pixel = line * height / to_height * width + column * width / to_width;
+                let values = &picture[pixel * channels..(pixel + 1) * channels];
+                out.extend(values.iter().map(|&value| f64::from(value)));
+            }
+        }
+    }
+    out
+}
+
+/// (outer, rows, columns) as (outer, columns, rows): a map's channels first as last, or back.
+pub fn transposed<T: Copy>(x: &[T], rows: usize, columns: usize) -> Vec<T> {
+    let mut out = Vec::with_capacity(x.len());
+    for outer in x.chunks(rows * columns) {
+        let column = |column| (0..rows).map(move |row| outer[row * columns + column]);
+        out.extend((0..columns).flat_map(column));
+    }
+    out
+}

@@ -10,7 +10,31 @@ use candle_core::{DType, Device, Result, Tensor};
 
 use super::super::cpu::Activation;
 use super::reference::{self, Shape};
-use super::{Finish, GroupNorm, launch};
+use super::{Finish, GroupNorm, MapOrder, launch};
+
+/// Of the fused kernels.
+pub(super) static FUSED: Answers = Answers::new();
+/// Of cuDNN's convolutions of maps in either order.
+pub(super) static CHANNELS_FIRST: Answers = Answers::new();
+pub(super) static CHANNELS_LAST: Answers = Answers::new();
+/// Of recordings of a network's calls.
+pub(super) static RECORDINGS: Answers = Answers::new();
+
+/// Cards on which the tensor library alone is used.
+static PLAIN: Answers = Answers::new();
+
+/// On `device`, the tensor library alone is used until the program ends.
+pub fn distrust(device: &Device) {
+    PLAIN.settle(device, true);
+    for answers in [&FUSED, &CHANNELS_FIRST, &CHANNELS_LAST, &RECORDINGS] {
+        answers.settle(device, false);
+    }
+}
+
+/// Whether that was said of `device`.
+pub(super) fn is_plain(device: &Device) -> bool {
+    PLAIN.known(device) == Some(true)
+}
 
 /// Cards that were asked something, and the answers: once a process.
 pub(super) struct Answers(Mutex<Vec<(usize, bool)>>);
@@ -20,12 +44,28 @@ impl Answers {
         Self(Mutex::new(Vec::new()))
     }
 
+    /// What was found of a card, if it was asked.
+    pub(super) fn known(&self, device: &Device) -> Option<bool> {
+        let ordinal = ordinal_of(device)?;
+        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let (_, answer) = known.iter().find(|(card, _)| *card == ordinal)?;
+        Some(*answer)
+    }
+
+    /// Answers for a card, whatever was found of it.
+    pub(super) fn settle(&self, device: &Device, answer: bool) {
+        if let Some(ordinal) = ordinal_of(device) {
+            let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            known.retain(|(card, _)| *card != ordinal);
+            known.push((ordinal, answer));
+        }
+    }
+
     /// What `ask` found of a card the first time; `false` of everything else.
     pub(super) fn of(&self, device: &Device, ask: impl FnOnce(&Device) -> bool) -> bool {
-        let Device::Cuda(card) = device else {
+        let Some(ordinal) = ordinal_of(device) else {
             return false;
         };
-        let ordinal = card.cuda_stream().context().ordinal();
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((_, answer)) = known.iter().find(|(card, _)| *card == ordinal) {
             return *answer;
@@ -36,28 +76,35 @@ impl Answers {
     }
 }
 
+fn ordinal_of(device: &Device) -> Option<usize> {
+    let card = device.as_cuda_device().ok()?;
+    Some(card.cuda_stream().context().ordinal())
+}
+
 /// Whether all kernels give the numbers of [`mod@reference`] on `device`.
 pub(super) fn agrees(device: &Device) -> bool {
     // f32 differs by the order of sums; f16 (11 bits) and bf16 (8 bits) by the rounding of what is stored.
     let types = [(DType::F32, 1e-5), (DType::F16, 1e-3), (DType::BF16, 8e-3)];
-    all_agree(device, types, |probe| probe.agrees())
+    all_agree(device, &types, |probe| probe.agrees())
 }
 
-/// Whether cuDNN gives the numbers of the tensor library's convolution on `device`.
+/// Whether cuDNN gives the numbers of the tensor library's convolution on `device`, of maps of that order.
 #[cfg(feature = "cudnn")]
-pub(super) fn convolutions_agree(device: &Device) -> bool {
+pub(super) fn convolutions_agree(device: &Device, order: MapOrder) -> bool {
     // Two results that are both rounded to what is stored, and in f32 algorithms that sum differences of values.
     let types = [(DType::F32, 1e-4), (DType::F16, 2e-3), (DType::BF16, 16e-3)];
-    all_agree(device, types, |probe| probe.convolutions())
+    // Channels last, f32 is never asked for.
+    let first = usize::from(order == MapOrder::ChannelsLast);
+    all_agree(device, &types[first..], |probe| probe.convolutions(order))
 }
 
 fn all_agree(
     device: &Device,
-    types: [(DType, f64); 3],
-    agrees: fn(&Probe<'_>) -> Result<bool>,
+    types: &[(DType, f64)],
+    agrees: impl Fn(&Probe<'_>) -> Result<bool>,
 ) -> bool {
     let run = || {
-        types.into_iter().all(|(dtype, limit)| {
+        types.iter().all(|&(dtype, limit)| {
             let probe = Probe {
                 device,
                 dtype,
@@ -85,7 +132,7 @@ struct Both {
 
 impl Probe<'_> {
     fn agrees(&self) -> Result<bool> {
-        Ok(self.norms()? && self.after_products()?)
+        Ok(self.norms()? && self.after_products()? && self.enlargement()?)
     }
 
     /// Numbers without a pattern, about -1 to 3, as `dtype` holds them: of both signs, and with a mean, beside
@@ -114,9 +161,10 @@ impl Probe<'_> {
     }
 
     /// Few channels and many, odd lengths, windows of one value and of several, those of a patch, with and
-    /// without padding, one picture and two. Each twice: settled anew, and as it was settled.
+    /// without padding, one picture and two. Each twice: settled anew, and as it was settled. What cuDNN refuses is
+    /// no difference, but it must do those that networks are made of.
     #[cfg(feature = "cudnn")]
-    fn convolutions(&self) -> Result<bool> {
+    fn convolutions(&self, order: MapOrder) -> Result<bool> {
         for (x, weight, stride, padding) in [
             ([2, 4, 5, 7], [4, 4, 1, 1], 1, 0),
             ([2, 4, 9, 7], [4, 4, 3, 3], 1, 1),
@@ -133,8 +181,21 @@ impl Probe<'_> {
             let want = want.to_dtype(DType::F32)?.to_device(&Device::Cpu)?;
             let want: Vec<f32> = want.flatten_all()?.to_vec1()?;
             let want: Vec<f64> = want.into_iter().map(f64::from).collect();
+            let (x, weight) = match order {
+                MapOrder::ChannelsFirst => (x, weight),
+                MapOrder::ChannelsLast => (pixels(&x)?, pixels(&weight)?),
+            };
             for _ in 0..2 {
-                let got = super::convolution::unchecked(&x, &weight, stride, padding)?;
+                let windows = (stride, padding);
+                let done = super::convolution::unchecked(&x, &weight, windows, order);
+                let mut got = match done {
+                    Ok(got) => got,
+                    Err(_) if dims[1] < 64 => continue,
+                    Err(error) => return Err(error),
+                };
+                if order == MapOrder::ChannelsLast {
+                    got = got.permute((0, 3, 1, 2))?.contiguous()?;
+                }
                 if got.dims() != dims || !self.close(&got, &want)? {
                     return Ok(false);
                 }
@@ -155,6 +216,7 @@ impl Probe<'_> {
             let weight = self.numbers(&[channels], DType::F32, 2)?;
             let bias = self.numbers(&[channels], DType::F32, 3)?;
             let norm = GroupNorm {
+                order: MapOrder::ChannelsFirst,
                 groups,
                 epsilon: 1e-5,
                 weight: &weight.tensor,
@@ -171,6 +233,14 @@ impl Probe<'_> {
             if !self.close(&launch::group_norm(&x.tensor, norm)?, &want)? {
                 return Ok(false);
             }
+            let norm = GroupNorm {
+                order: MapOrder::ChannelsLast,
+                ..norm
+            };
+            let last = launch::group_norm(&pixels(&x.tensor)?, norm)?;
+            if !self.close(&last.permute((0, 3, 1, 2))?, &want)? {
+                return Ok(false);
+            }
         }
         for (rows, channels) in [(5, 33), (3, 700)] {
             let x = self.numbers(&[1, rows, channels], self.dtype, 4)?;
@@ -179,6 +249,19 @@ impl Probe<'_> {
             let got = launch::layer_norm(&x.tensor, [&weight.tensor, &bias.tensor], 1e-5)?;
             let want = reference::layer_norm(&x.values, [&weight.values, &bias.values], 1e-5);
             if !self.close(&got, &want)? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Doubled, and by one more, as a network does that went down from an odd size.
+    fn enlargement(&self) -> Result<bool> {
+        for (size, channels) in [((6, 10), 5), ((7, 9), 300)] {
+            let x = self.numbers(&[2, 3, 5, channels], self.dtype, 15)?;
+            let want = reference::enlarge(&x.values, (2, [3, 5], channels), size.into());
+            let got = launch::enlarge(&x.tensor, size)?;
+            if got.dims() != [2, size.0, size.1, channels] || !self.close(&got, &want)? {
                 return Ok(false);
             }
         }
@@ -240,4 +323,9 @@ impl Probe<'_> {
         }
         Ok(true)
     }
+}
+
+/// A map (B, C, H, W) as (B, H, W, C).
+fn pixels(map: &Tensor) -> Result<Tensor> {
+    map.permute((0, 2, 3, 1))?.contiguous()
 }

@@ -225,10 +225,7 @@ pub fn stack(items: &[&Act]) -> Result<Act> {
 pub fn unstack(x: &Act) -> Result<Vec<Act>> {
     let one = |index: usize| {
         Ok(match &x.0 {
-            Repr::Tensor(tensor) => Act(Repr::Tensor(named(
-                "unstack",
-                tensor.narrow(0, index, 1).and_then(|one| one.contiguous()),
-            )?)),
+            Repr::Tensor(tensor) => tensor::unstack(tensor, index)?,
             Repr::F32(host) => Act(Repr::F32(host::nth(host, index))),
             Repr::Bf16(host) => Act(Repr::Bf16(host::nth(host, index))),
         })
@@ -349,8 +346,8 @@ fn normed(
 pub fn upsample_conv2d(x: &Act, size: (usize, usize), conv: &Conv2d) -> Result<Act> {
     match conv.weight.get()?.as_ref() {
         ConvWeight::Tensor(weight) => {
-            let grown = named("upsampling", x.tensor()?.upsample_nearest2d(size.0, size.1))?;
-            tensor::conv2d(&grown, weight, conv, &Then::default())
+            let grown = tensor::enlarge(&x.tensor()?, size)?;
+            tensor::conv2d(&grown.tensor()?, weight, conv, &Then::default())
         }
         ConvWeight::Host(weight) => {
             let x = to_host(x, weight.weight().precision())?;
@@ -511,13 +508,14 @@ pub fn tokens_from_map(x: &Act) -> Result<Act> {
     }
 }
 
-/// Tokens (B, H W, C) as a map (B, C, H, W).
+/// Tokens (B, H W, C) as a map (B, C, H, W) of the size of another.
 ///
 /// # Errors
-/// `Compute` when the count does not fit `size` or the device fails.
-pub fn map_from_tokens(x: &Act, (height, width): (usize, usize)) -> Result<Act> {
+/// `Compute` when the count does not fit that size or the device fails.
+pub fn map_from_tokens(x: &Act, like: &Act) -> Result<Act> {
+    let (height, width) = like.size();
     match &x.0 {
-        Repr::Tensor(x) => tensor::map_from_tokens(x, (height, width)),
+        Repr::Tensor(x) => tensor::map_from_tokens(x, &like.tensor()?),
         host => Ok(on_host!(host, x => {
             if x.width != height * width {
                 return Err(misfit("layout"));

@@ -1,6 +1,7 @@
 //! The tensor library's path: maps (B, C, H, W), tokens (B, N, C). The path for GPUs, and the slow
 //! twin of the kernels. Products take their weight's number type, and their results have it; norms
-//! and softmax are computed in f32, where half the bits would show.
+//! and softmax are computed in f32, where half the bits would show. What comes in as a map channels last
+//! goes out as one (see [`crate::nn::MapOrder`]).
 //!
 //! What stands between the products runs in the fused kernels of [`cuda`] where they serve, convolutions in
 //! cuDNN where it does, and all in the library's own operations elsewhere.
@@ -13,7 +14,8 @@ use crate::error::Result;
 use crate::kernels::{cpu, cuda};
 use crate::nn::act::Repr;
 use crate::nn::layers::Values;
-use crate::nn::{Act, Conv2d, Embedding, FIRST_LEARNED, Linear};
+use crate::nn::order::{as_it_lies, logical, order_of, ordered, physical, to_dtype};
+use crate::nn::{Act, Conv2d, Embedding, FIRST_LEARNED, Linear, MapOrder};
 
 #[cfg(test)]
 mod tests;
@@ -47,23 +49,45 @@ fn kernel_or_none(function: Option<Activation>) -> cpu::Activation {
 
 /// What comes after a product, on maps or tokens.
 fn finish(y: Tensor, bias: Option<&Tensor>, then: &Then<'_>) -> Result<Act> {
-    let alike = |part: &Act| -> Result<Tensor> { Ok(part.tensor()?.to_dtype(y.dtype())?) };
-    let vector = then.vector.map(alike).transpose()?;
-    let residual = then.residual.map(alike).transpose()?;
+    if bias.is_none() && then.vector.or(then.residual).is_none() && then.activation.is_none() {
+        return Ok(act(y));
+    }
+    let order = order_of(&y);
+    let (dims, dtype) = (y.dims().to_vec(), y.dtype());
+    // Channels last, a map is the tokens of its pixels, and done as these are.
+    let rows = |x: &Tensor| match order {
+        MapOrder::ChannelsFirst => x.contiguous(),
+        MapOrder::ChannelsLast => physical(x, order)?.flatten(1, 2),
+    };
+    let residual = then
+        .residual
+        .map(|part| -> Result<Tensor> { Ok(rows(&to_dtype(&part.tensor()?, dtype)?)?) });
+    let residual = residual.transpose()?;
+    let vector = then
+        .vector
+        .map(|part| -> Result<Tensor> { Ok(part.tensor()?.to_dtype(dtype)?) });
+    let vector = vector.transpose()?;
     let with = cuda::Finish {
         bias,
         vector: vector.as_ref(),
         activation: kernel_or_none(then.activation),
         residual: residual.as_ref(),
     };
-    if with.is_empty() {
-        return Ok(act(y));
-    }
-    let done = match cuda::finish(&y, with) {
-        Some(done) => done,
-        None => finish_plainly(y, with, then.activation),
+    let run = || {
+        let y = {
+            let y = y;
+            rows(&y)?
+        };
+        let done = match cuda::finish(&y, with) {
+            Some(done) => done?,
+            None => finish_plainly(y, with, then.activation)?,
+        };
+        match (order, dims.as_slice()) {
+            (MapOrder::ChannelsLast, &[b, c, h, w]) => logical(done.reshape((b, h, w, c))?, order),
+            _ => Ok(done),
+        }
     };
-    Ok(act(named("after a product", done)?))
+    Ok(act(named("after a product", run())?))
 }
 
 /// Takes `y`, so that its memory is free after the first part.
@@ -97,28 +121,36 @@ fn finish_plainly(
 }
 
 pub(super) fn activate(x: &Tensor, activation: Activation) -> Result<Act> {
-    Ok(act(named("activation", function(x, activation))?))
+    let y = as_it_lies(x, |x| function(x, activation));
+    Ok(act(named("activation", y)?))
 }
 
 pub(super) fn soft_clamp_3(x: &Tensor) -> Result<Act> {
-    let y = x
-        .affine(1.0 / 3.0, 0.0)
-        .and_then(|x| x.tanh())
-        .and_then(|x| x.affine(3.0, 0.0));
+    let y = as_it_lies(x, |x| x.affine(1.0 / 3.0, 0.0)?.tanh()?.affine(3.0, 0.0));
     Ok(act(named("soft clamp", y)?))
 }
 
 pub(super) fn affine(x: &Tensor, scale: f64, offset: f64) -> Result<Act> {
-    Ok(act(named("affine", x.affine(scale, offset))?))
+    let y = as_it_lies(x, |x| x.affine(scale, offset));
+    Ok(act(named("affine", y)?))
 }
 
 pub(super) fn add(a: &Tensor, b: &Tensor) -> Result<Act> {
-    let run = || a + b.to_dtype(a.dtype())?;
-    Ok(act(named("add", run())?))
+    let order = order_of(a);
+    let b = to_dtype(b, a.dtype()).and_then(|b| physical(&b, order));
+    Ok(act(named("add", as_it_lies(a, |a| a + b?))?))
 }
 
 pub(super) fn concat_channels(a: &Tensor, b: &Tensor) -> Result<Act> {
-    let run = || Tensor::cat(&[a, &b.to_dtype(a.dtype())?], 1);
+    let order = order_of(a);
+    let channels = match order {
+        MapOrder::ChannelsFirst => 1,
+        MapOrder::ChannelsLast => 3,
+    };
+    let run = || {
+        let b = physical(&to_dtype(b, a.dtype())?, order)?;
+        logical(Tensor::cat(&[physical(a, order)?, b], channels)?, order)
+    };
     Ok(act(named("concat", run())?))
 }
 
@@ -126,37 +158,84 @@ pub(super) fn concat_channels(a: &Tensor, b: &Tensor) -> Result<Act> {
 pub(super) fn stack(items: &[Tensor]) -> Result<Act> {
     let types = items.iter().map(Tensor::dtype);
     let widest = types.max_by_key(|dtype| dtype.size_in_bytes());
+    let order = items.first().map(order_of).unwrap_or_default();
     let run = || {
         let alike: candle_core::Result<Vec<_>> = items
             .iter()
-            .map(|item| item.to_dtype(widest.unwrap_or(item.dtype())))
+            .map(|item| physical(&to_dtype(item, widest.unwrap_or(item.dtype()))?, order))
             .collect();
-        Tensor::cat(&alike?, 0)
+        logical(Tensor::cat(&alike?, 0)?, order)
     };
     Ok(act(named("stack", run())?))
 }
 
+/// The pictures of a batch.
+pub(super) fn unstack(x: &Tensor, index: usize) -> Result<Act> {
+    let one = x
+        .narrow(0, index, 1)
+        .and_then(|one| ordered(&one, order_of(x)));
+    Ok(act(named("unstack", one)?))
+}
+
+/// Channels last where the map or the weight is.
 pub(super) fn conv2d(x: &Tensor, weight: &Tensor, conv: &Conv2d, then: &Then<'_>) -> Result<Act> {
     let bias = super::now(&conv.bias)?;
-    let run = || {
-        let (before, after) = (conv.padding.before, conv.padding.after);
-        let x = &x.to_dtype(weight.dtype())?;
-        let (x, padding) = if before == after {
-            (x.clone(), before)
-        } else {
-            (
-                x.pad_with_zeros(2, before, after)?
-                    .pad_with_zeros(3, before, after)?,
-                0,
-            )
-        };
-        let x = x.contiguous()?;
-        match cuda::conv2d(&x, weight, conv.stride, padding) {
-            Some(y) => Ok(y),
-            None => x.conv2d(weight, padding, conv.stride, 1, 1),
+    let order = match order_of(x) {
+        MapOrder::ChannelsFirst => order_of(weight),
+        MapOrder::ChannelsLast => MapOrder::ChannelsLast,
+    };
+    let convolved = |order: MapOrder| {
+        if !cuda::convolves(x.device(), order) {
+            return Ok(None);
         }
+        let (x, padding) = padded(&to_dtype(x, weight.dtype())?, conv, order)?;
+        let windows = (conv.stride, padding);
+        let y = cuda::conv2d(&x, &physical(weight, order)?, windows, order);
+        y.map(|y| logical(y, order)).transpose()
+    };
+    let plain = || {
+        let (x, padding) = padded(&to_dtype(x, weight.dtype())?, conv, MapOrder::ChannelsFirst)?;
+        x.conv2d(&weight.contiguous()?, padding, conv.stride, 1, 1)
+    };
+    let run = || {
+        let mut y = convolved(order)?;
+        if y.is_none() && order == MapOrder::ChannelsLast {
+            y = convolved(MapOrder::ChannelsFirst)?;
+        }
+        ordered(&y.map_or_else(plain, Ok)?, order)
     };
     finish(named("convolution", run())?, bias_of(bias.as_deref()), then)
+}
+
+/// The memory of a map in that order, padded where that is not the same on all sides, and the zeros that are still to
+/// be thought around it.
+fn padded(x: &Tensor, conv: &Conv2d, order: MapOrder) -> candle_core::Result<(Tensor, usize)> {
+    let x = physical(x, order)?;
+    let (before, after) = (conv.padding.before, conv.padding.after);
+    if before == after {
+        return Ok((x, before));
+    }
+    let (height, width) = match order {
+        MapOrder::ChannelsFirst => (2, 3),
+        MapOrder::ChannelsLast => (1, 2),
+    };
+    let x = x.pad_with_zeros(height, before, after)?;
+    let x = x.pad_with_zeros(width, before, after)?;
+    Ok((x.contiguous()?, 0))
+}
+
+/// Nearest neighbour, to a height and width.
+pub(super) fn enlarge(x: &Tensor, size: (usize, usize)) -> Result<Act> {
+    let order = order_of(x);
+    let plain = || ordered(&x.contiguous()?.upsample_nearest2d(size.0, size.1)?, order);
+    let run = || match order {
+        MapOrder::ChannelsFirst => plain(),
+        MapOrder::ChannelsLast => match cuda::enlarge(&physical(x, order)?, size) {
+            Some(y) => logical(y?, order),
+            None => plain(),
+        },
+    };
+    Ok(act(named("upsampling", run())?))
 }
 
 fn product(x: &Tensor, weight: &Tensor) -> candle_core::Result<Tensor> {
@@ -198,16 +277,7 @@ pub(super) fn group_norm(
     [weight, bias]: [&Tensor; 2],
     then: Option<Activation>,
 ) -> Result<Act> {
-    let fused = || {
-        let norm = cuda::GroupNorm {
-            groups,
-            epsilon,
-            weight,
-            bias,
-            activation: kernel_or_none(then),
-        };
-        cuda::group_norm(x, norm)
-    };
+    let order = order_of(x);
     let plain = || {
         let (b, c, h, w) = x.dims4()?;
         let grouped =
@@ -222,9 +292,23 @@ pub(super) fn group_norm(
             .broadcast_mul(&weight.reshape((1, c, 1, 1))?)?
             .broadcast_add(&bias.reshape((1, c, 1, 1))?)?;
         let y = then.map_or(Ok(y.clone()), |then| function(&y, then))?;
-        y.to_dtype(x.dtype())
+        ordered(&y.to_dtype(x.dtype())?, order)
     };
-    Ok(act(named("group norm", fused().unwrap_or_else(plain))?))
+    let run = || {
+        let norm = cuda::GroupNorm {
+            order,
+            groups,
+            epsilon,
+            weight,
+            bias,
+            activation: kernel_or_none(then),
+        };
+        match cuda::group_norm(&physical(x, order)?, norm) {
+            Some(y) => logical(y?, order),
+            None => plain(),
+        }
+    };
+    Ok(act(named("group norm", run())?))
 }
 
 pub(super) fn layer_norm(x: &Tensor, [weight, bias]: [&Tensor; 2], epsilon: f64) -> Result<Act> {
@@ -320,17 +404,19 @@ fn causal_mask(
     Tensor::from_vec(mask, (count, keys), device)
 }
 
+/// Channels last, a map and its tokens are the same memory.
 pub(super) fn tokens_from_map(x: &Tensor) -> Result<Act> {
-    let run = || x.flatten_from(2)?.transpose(1, 2)?.contiguous();
+    let run = || physical(x, MapOrder::ChannelsLast)?.flatten(1, 2);
     Ok(act(named("layout", run())?))
 }
 
-pub(super) fn map_from_tokens(x: &Tensor, (height, width): (usize, usize)) -> Result<Act> {
+/// A map of the size and in the order of `like`.
+pub(super) fn map_from_tokens(x: &Tensor, like: &Tensor) -> Result<Act> {
     let run = || {
         let (b, _, c) = x.dims3()?;
-        x.transpose(1, 2)?
-            .contiguous()?
-            .reshape((b, c, height, width))
+        let (_, _, height, width) = like.dims4()?;
+        let map = x.contiguous()?.reshape((b, height, width, c))?;
+        ordered(&logical(map, MapOrder::ChannelsLast)?, order_of(like))
     };
     Ok(act(named("layout", run())?))
 }

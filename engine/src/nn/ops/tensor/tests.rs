@@ -3,7 +3,11 @@
 
 use candle_core::{Device, Tensor};
 
-use super::{Act, Activation, Repr, Then, act, cpu, finish, gated, group_norm, layer_norm};
+use super::{
+    Act, Activation, MapOrder, Repr, Then, act, activate, add, affine, concat_channels, cpu,
+    enlarge, finish, gated, group_norm, layer_norm, map_from_tokens, order_of, ordered,
+    soft_clamp_3, stack, tokens_from_map, unstack,
+};
 use crate::kernels::cuda::reference::{self, Shape};
 
 const FUNCTIONS: [Option<Activation>; 5] = [
@@ -108,5 +112,86 @@ fn gates_are_what_the_fused_ones_are() {
         let line = bias.map(|bias| tensor(bias, &[14]));
         let got = gated(&tensor(&x, &[1, 5, 14]), line.as_ref()).unwrap();
         expect_near(&act(got), &reference::geglu(&x, 7, bias));
+    }
+}
+
+/// What `op` makes of maps channels last is what it makes of the same maps channels first, and lies channels last.
+#[track_caller]
+fn expect_order_kept(maps: &[&Tensor], op: impl Fn(&[Tensor]) -> crate::error::Result<Act>) {
+    let of = |order: MapOrder| {
+        let maps: candle_core::Result<Vec<_>> =
+            maps.iter().map(|map| ordered(map, order)).collect();
+        op(&maps.unwrap()).unwrap().tensor().unwrap()
+    };
+    let (first, last) = (of(MapOrder::ChannelsFirst), of(MapOrder::ChannelsLast));
+    assert_eq!(order_of(&first), MapOrder::ChannelsFirst);
+    assert_eq!(order_of(&last), MapOrder::ChannelsLast);
+    let numbers = |map: &Tensor| map.flatten_all().unwrap().to_vec1::<f32>().unwrap();
+    assert_eq!(numbers(&first), numbers(&last));
+}
+
+#[test]
+fn operations_keep_the_order_of_a_map() {
+    let (a, b) = (numbers(180, 10), numbers(180, 11));
+    let (a, b) = (tensor(&a, &[2, 6, 3, 5]), tensor(&b, &[2, 6, 3, 5]));
+    let one = [&a];
+    expect_order_kept(&one, |x| activate(&x[0], Activation::Silu));
+    expect_order_kept(&one, |x| soft_clamp_3(&x[0]));
+    expect_order_kept(&one, |x| affine(&x[0], 2.0, -1.0));
+    expect_order_kept(&one, |x| unstack(&x[0], 1));
+    expect_order_kept(&one, |x| enlarge(&x[0], (7, 10)));
+    let (weight, bias) = (tensor(&numbers(6, 12), &[6]), tensor(&numbers(6, 13), &[6]));
+    expect_order_kept(&one, |x| {
+        group_norm(&x[0], (3, 1e-5), [&weight, &bias], FUNCTIONS[1])
+    });
+    expect_order_kept(&one, |x| {
+        let tokens = tokens_from_map(&x[0])?.tensor()?;
+        map_from_tokens(&tokens, &x[0])
+    });
+    let two = [&a, &b];
+    expect_order_kept(&two, |x| add(&x[0], &x[1]));
+    expect_order_kept(&two, |x| concat_channels(&x[0], &x[1]));
+    expect_order_kept(&two, stack);
+    let vector = act(tensor(&numbers(12, 14), &[2, 1, 6]));
+    expect_order_kept(&two, |x| {
+        let residual = act(x[1].clone());
+        let then = Then {
+            vector: Some(&vector),
+            activation: FUNCTIONS[2],
+            residual: Some(&residual),
+        };
+        finish(x[0].clone(), Some(&bias), &then)
+    });
+    // Where the other map lies otherwise, the first decides, and the values are the same.
+    let other = ordered(&b, MapOrder::ChannelsLast).unwrap();
+    let all = |b: &Tensor| {
+        let then = act(b.clone());
+        let acts = [
+            add(&a, b).unwrap(),
+            concat_channels(&a, b).unwrap(),
+            finish(a.clone(), None, &Then::add(&then)).unwrap(),
+        ];
+        acts.map(|act| act.tensor().unwrap())
+    };
+    for (alike, mixed) in all(&b).iter().zip(all(&other)) {
+        assert_eq!(order_of(&mixed), MapOrder::ChannelsFirst);
+        let numbers = |map: &Tensor| map.flatten_all().unwrap().to_vec1::<f32>().unwrap();
+        assert_eq!(numbers(alike), numbers(&mixed));
+    }
+}
+
+/// One channel or one pixel lie in both orders; nothing else may take one order for the other.
+#[test]
+fn an_order_is_told_by_strides() {
+    for dims in [[2, 1, 3, 5], [2, 6, 1, 1], [2, 6, 3, 5]] {
+        let map = tensor(&numbers(dims.iter().product(), 15), &dims);
+        let last = ordered(&map, MapOrder::ChannelsLast).unwrap();
+        let both = dims[1] == 1 || dims[2] * dims[3] == 1;
+        assert_eq!(order_of(&map), MapOrder::ChannelsFirst);
+        assert_eq!(order_of(&last) == MapOrder::ChannelsFirst, both, "{dims:?}");
+        assert_eq!(last.dims(), dims);
+        let back = act(last).to_tensor().unwrap();
+        let numbers = |map: &Tensor| map.flatten_all().unwrap().to_vec1::<f32>().unwrap();
+        assert_eq!(numbers(&back), numbers(&map));
     }
 }
