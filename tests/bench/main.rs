@@ -9,6 +9,7 @@
     reason = "a measuring program for developers: it prints its tables, and stops where it cannot go on"
 )]
 
+mod card;
 mod kernels;
 mod networks;
 mod peer;
@@ -36,9 +37,15 @@ fn main() {
         (Some("reuse"), only) => reuse::measure(only.unwrap_or_default()),
         (Some("networks_xl"), Some(folder)) => networks::measure_xl(folder),
         (Some("whole_xl"), Some(folder)) => whole::measure_xl(folder),
+        (Some("card"), Some(device)) => match (argument(2), argument(3)) {
+            (Some(program), Some(folder)) => {
+                card::measure([device, program, folder], argument(4), argument(5));
+            }
+            _ => println!("usage: bench card DEVICE PROGRAM FOLDER [PYTHON [SIDE]]"),
+        },
         (Some("window"), _) => window::measure(),
         _ => println!(
-            "usage: bench kernels [PART OF A NAME] | pictures [PYTHON] | precisions [FOLDER] | reuse [PART OF A NAME] | networks FOLDER [PYTHON] | whole FOLDER [PYTHON] | networks_xl FOLDER | whole_xl FOLDER | window"
+            "usage: bench kernels [PART OF A NAME] | pictures [PYTHON] | precisions [FOLDER] | reuse [PART OF A NAME] | networks FOLDER [PYTHON] | whole FOLDER [PYTHON] | networks_xl FOLDER | whole_xl FOLDER | card DEVICE PROGRAM FOLDER [PYTHON [SIDE]] | window"
         ),
     }
 }

@@ -11,40 +11,46 @@ const PROMPT: &str = "a small red house by the sea";
 
 /// What is run.
 #[derive(Clone, Copy)]
-struct Work {
-    steps: &'static str,
-    side: &'static str,
+pub(crate) struct Work<'a> {
+    pub(crate) steps: &'a str,
+    pub(crate) side: &'a str,
 }
 
-const FIRST: Work = Work {
+const FIRST: Work<'static> = Work {
     steps: "4",
     side: "512",
 };
 /// One step: what it costs shows, and the rest is loading and decoding.
-const XL: Work = Work {
+const XL: Work<'static> = Work {
     steps: "1",
     side: "1024",
 };
 
-/// Seconds of the whole and of a step, and the most memory that was resident, in GiB.
-struct Cost {
-    secs: f64,
+/// Seconds of the whole and of a step, and the most memory that was taken, in GiB.
+pub(crate) struct Cost {
+    pub(crate) secs: f64,
     /// `NaN` where a run has one step, or does not tell.
-    step_secs: f64,
-    peak_gib: f64,
+    pub(crate) step_secs: f64,
+    pub(crate) peak_gib: f64,
 }
 
-/// Peak of resident memory so far in KiB, as Linux counts it.
-fn peak_kib(child: &Child) -> Option<f64> {
+/// Peak of resident memory so far in GiB, as Linux counts it.
+pub(crate) fn resident_gib(child: &Child) -> Option<f64> {
     let status = std::fs::read_to_string(format!("/proc/{}/status", child.id())).ok()?;
     let line = status
         .lines()
         .find_map(|line| line.strip_prefix("VmHWM:"))?;
-    line.trim().trim_end_matches("kB").trim().parse().ok()
+    let kib: f64 = line.trim().trim_end_matches("kB").trim().parse().ok()?;
+    Some(kib / f64::from(1 << 20))
 }
 
-/// What a run costs. `step_secs` finds the seconds of a step in what it prints.
-fn cost(command: &mut Command, step_secs: impl Fn(&str) -> f64) -> Cost {
+/// What a run costs. `memory` tells how many GiB it takes or took; `step_secs` finds the seconds of a step in what it
+/// prints.
+pub(crate) fn cost(
+    command: &mut Command,
+    memory: impl Fn(&Child) -> Option<f64>,
+    step_secs: impl Fn(&str) -> f64,
+) -> Cost {
     let printed = tempfile::NamedTempFile::new().unwrap();
     let began = Instant::now();
     let mut child = command
@@ -55,7 +61,7 @@ fn cost(command: &mut Command, step_secs: impl Fn(&str) -> f64) -> Cost {
         .unwrap_or_else(|error| panic!("{command:?}: {error}"));
     let mut peak: f64 = 0.0;
     let status = loop {
-        peak = peak.max(peak_kib(&child).unwrap_or(0.0));
+        peak = peak.max(memory(&child).unwrap_or(0.0));
         if let Some(status) = child.try_wait().unwrap() {
             break status;
         }
@@ -66,11 +72,12 @@ fn cost(command: &mut Command, step_secs: impl Fn(&str) -> f64) -> Cost {
     Cost {
         secs,
         step_secs: step_secs(&std::fs::read_to_string(printed.path()).unwrap()),
-        peak_gib: peak / f64::from(1 << 20),
+        peak_gib: peak,
     }
 }
 
-fn ours(program: &Path, model: &Path, folder: &Path, precision: &str, work: Work) -> Cost {
+/// Our program, asked for one picture into `folder`.
+pub(crate) fn our_command(program: &Path, model: &Path, folder: &Path, work: Work<'_>) -> Command {
     let Work { steps, side } = work;
     let mut command = Command::new(program);
     command
@@ -86,34 +93,38 @@ fn ours(program: &Path, model: &Path, folder: &Path, precision: &str, work: Work
             "--seed",
             "1",
         ])
-        .args([
-            "--size",
-            &format!("{side}x{side}"),
-            "--sampler",
-            "euler",
-            "--precision",
-            precision,
-        ])
+        .args(["--size", &format!("{side}x{side}"), "--sampler", "euler"])
         .arg("--model")
         .arg(model)
         .arg("--out")
         .arg(folder.join("ours.png"))
         .env("PENTIMENTO_DATA", folder.join("data"))
         .env("PENTIMENTO_LIBRARY", folder.join("library"));
-    cost(&mut command, |printed| {
-        let events = printed.lines().map(serde_json::from_str);
-        let events: Vec<serde_json::Value> = events.map(Result::unwrap).collect();
-        let steps = events.iter().filter(|event| event["event"] == "step_done");
-        let ends: Vec<f64> = steps
-            .filter_map(|event| event["elapsed_secs"].as_f64())
-            .collect();
-        let spans = ends.windows(2).map(|pair| pair[1] - pair[0]);
-        median_of(spans.collect())
+    command
+}
+
+/// The median of our steps' seconds, without the first `skipped` spans between them.
+pub(crate) fn our_step_secs(printed: &str, skipped: usize) -> f64 {
+    let events = printed.lines().map(serde_json::from_str);
+    let events: Vec<serde_json::Value> = events.map(Result::unwrap).collect();
+    let steps = events.iter().filter(|event| event["event"] == "step_done");
+    let ends: Vec<f64> = steps
+        .filter_map(|event| event["elapsed_secs"].as_f64())
+        .collect();
+    let spans = ends.windows(2).map(|pair| pair[1] - pair[0]);
+    median_of(spans.skip(skipped).collect())
+}
+
+fn ours(program: &Path, model: &Path, folder: &Path, precision: &str, work: Work<'_>) -> Cost {
+    let mut command = our_command(program, model, folder, work);
+    command.args(["--precision", precision]);
+    cost(&mut command, resident_gib, |printed| {
+        our_step_secs(printed, 0)
     })
 }
 
 /// The median; `NaN` of none.
-fn median_of(samples: Vec<f64>) -> f64 {
+pub(crate) fn median_of(samples: Vec<f64>) -> f64 {
     if samples.is_empty() {
         f64::NAN
     } else {
@@ -126,7 +137,7 @@ fn theirs(python: &str, model: &Path, folder: &Path) -> Cost {
     let mut command = Command::new(python);
     command.arg(script).arg(model);
     command.arg(folder.join("theirs.png")).arg(FIRST.steps);
-    cost(&mut command, |printed| {
+    cost(&mut command, resident_gib, |printed| {
         let steps = printed.lines().filter_map(|line| line.parse().ok());
         median_of(steps.collect())
     })
@@ -140,7 +151,7 @@ fn has_peer(python: &str) -> bool {
     status.is_ok_and(|status| status.success())
 }
 
-fn heading(work: Work) {
+fn heading(work: Work<'_>) {
     let Work { steps, side } = work;
     let word = if steps == "1" { "step" } else { "steps" };
     println!(
