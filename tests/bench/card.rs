@@ -36,13 +36,15 @@ impl CardMemory {
         let before_mib = lines.next()?.ok()?.trim().parse().ok()?;
         let mib = Arc::new(AtomicU64::new(before_mib));
         let told = Arc::clone(&mib);
-        std::thread::spawn(move || {
+        let listen = move || {
             for line in lines.map_while(Result::ok) {
                 if let Ok(now) = line.trim().parse() {
                     told.store(now, Ordering::Relaxed);
                 }
             }
-        });
+        };
+        let thread = std::thread::Builder::new().name("card-memory".to_owned());
+        thread.spawn(listen).ok()?;
         Some(Self {
             tool,
             mib,
