@@ -25,8 +25,8 @@ const PAUSE_PER_LOOK: u32 = 50;
 
 /// What the clerk is asked.
 pub(crate) enum ClerkTask {
-    /// Look through these folders.
-    Scan(Vec<PathBuf>),
+    /// Look through the model folders, if others were named.
+    Scan,
     /// Read prompts as a job would.
     Inspect {
         /// Returned with the answer.
@@ -79,14 +79,20 @@ impl Clerk {
     /// Works until the lane closes.
     pub(crate) fn run(&mut self, tasks: &Receiver<ClerkTask>) {
         loop {
-            match tasks.recv_timeout(self.pause) {
+            let task = match tasks.recv_timeout(self.pause) {
                 Err(RecvTimeoutError::Disconnected) => return,
-                Err(RecvTimeoutError::Timeout) => self.watch(),
-                Ok(ClerkTask::Scan(folders)) => {
-                    self.folders = folders;
-                    self.scan();
-                }
-                Ok(ClerkTask::Inspect { query, prompts }) => self.inspect(query, &prompts),
+                Err(RecvTimeoutError::Timeout) => None,
+                Ok(task) => Some(task),
+            };
+            // Whatever came: the word that there are others may have found the lane full.
+            if let Some(folders) = self.shared.folders.take() {
+                self.folders = folders;
+                self.scan();
+            }
+            match task {
+                None => self.watch(),
+                Some(ClerkTask::Scan) => {}
+                Some(ClerkTask::Inspect { query, prompts }) => self.inspect(query, &prompts),
             }
         }
     }

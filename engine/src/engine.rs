@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::thread::JoinHandle;
 
-use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
+use crossbeam_channel::{Receiver, Sender, bounded};
 
 use crate::backend::{Backend, lower_priority};
 use crate::cancel::CancelToken;
@@ -97,6 +97,8 @@ pub(crate) struct Shared {
     tuning: Mutex<Tuning>,
     /// What earlier runs showed.
     history: Mutex<History>,
+    /// The model folders that were named last, until the clerk has seen them.
+    pub(crate) folders: Mailbox<Vec<PathBuf>>,
     /// Models named by path: they stay through every search of the model folders.
     by_path: Mutex<Vec<Found>>,
 }
@@ -255,6 +257,7 @@ impl Engine {
             events: events_in,
             waker,
             previews: Mailbox::default(),
+            folders: Mailbox::default(),
             line: Line::default(),
             journal: Journal::open(&config.data_dir)?,
             stopping: CancelToken::default(),
@@ -431,11 +434,9 @@ impl EngineClient for Engine {
     }
 
     fn set_model_folders(&self, folders: Vec<PathBuf>) {
-        let task = ClerkTask::Scan(folders);
-        if let Err(TrySendError::Full(task)) = self.clerk.try_send(task) {
-            // Only prompts can have filled the lane; they are answered in milliseconds.
-            let _stopped = self.clerk.send(task).is_err();
-        }
+        self.shared.folders.put(folders);
+        // Where the lane is full, the clerk finds them after the task it is at.
+        let _full = self.clerk.try_send(ClerkTask::Scan).is_err();
     }
 
     fn forecast(&self, recipe: &Recipe, count: u32) -> Option<Forecast> {

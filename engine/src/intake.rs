@@ -55,16 +55,23 @@ impl Intake {
     }
 
     fn journal(&self, waiting: &Waiting, library: &mut Option<(PathBuf, Library)>) -> Result<()> {
-        if !waiting.request.blobs.is_empty() {
-            let root = self.shared.tuning().library_dir.clone();
+        let root = self.shared.tuning().library_dir.clone();
+        let start = waiting.request.recipe.start.as_ref();
+        if !waiting.request.blobs.is_empty() || start.is_some() {
             let (_, library) = match library {
                 Some(open) if open.0 == root => open,
-                other => other.insert((root.clone(), Library::open(root)?)),
+                other => other.insert((root.clone(), Library::open(&root)?)),
             };
             for blob in &waiting.request.blobs {
                 library.put_blob(blob)?;
             }
+            // A job of an earlier run, when another library was in use.
+            let others = self.shared.journal.libraries();
+            for sha256 in start.iter().flat_map(|start| start.blobs()) {
+                library.bring_blob(sha256, &others)?;
+            }
         }
-        self.shared.journal.write(waiting.job, &waiting.request, 0)
+        let journal = &self.shared.journal;
+        journal.write(waiting.job, &waiting.request, &root)
     }
 }

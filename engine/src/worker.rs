@@ -455,7 +455,7 @@ impl Worker {
         };
         self.shared
             .journal
-            .write(job, &waiting.request, picture + 1)?;
+            .advance(job, &waiting.request, picture + 1)?;
         self.shared
             .previews
             .discard_if(|preview| preview.job == job);

@@ -4,11 +4,13 @@
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, bounded};
-use pentimento_engine::client::EngineClient;
+use pentimento_engine::client::{Blob, EngineClient, Request};
 use pentimento_engine::error::EngineError;
 use pentimento_engine::event::{Event, JobId, Stage};
 use pentimento_engine::prompt::PromptSyntax;
 use pentimento_engine::prompt::inspect::PromptQuery;
+use pentimento_engine::raster::Picture;
+use pentimento_engine::recipe::{Recipe, Start};
 use support::running::{Options, Running, is_last, on_stage, recipe, request};
 
 /// Short names of a job's events.
@@ -129,6 +131,12 @@ impl Gate {
         self.entered
             .recv_timeout(Duration::from_secs(60))
             .expect("the stage is entered")
+    }
+
+    /// Lets the stage go on once.
+    fn pass(&self) {
+        let go_on = self.go_on.as_ref().expect("the gate is shut");
+        go_on.send(()).expect("the stage waits");
     }
 
     fn open(&mut self) {
@@ -330,6 +338,47 @@ fn jobs_that_were_not_finished_are_offered_again() {
     assert!(running.engine.unfinished_jobs().is_empty());
 }
 
+/// Someone chooses another gallery and starts again: the start picture of a job that waited is in the former one.
+#[test]
+fn an_unfinished_job_brings_its_start_picture_into_another_gallery() {
+    let (options, mut gate) = gate(Stage::Denoising);
+    let running = Running::with(options);
+    let former = running.folder().join("former");
+    running.engine.set_library_dir(former.clone());
+    let picture = Picture::new(64, 64, [200, 40, 90, 255].repeat(64 * 64)).unwrap();
+    let blob = Blob::from_picture(&picture).unwrap();
+    let file = format!("blobs/{}.png", blob.sha256);
+    let changed = Recipe {
+        start: Some(Start {
+            picture: blob.sha256.clone(),
+            strength: 0.5,
+            inpaint: None,
+        }),
+        steps: 100,
+        ..recipe("plain")
+    };
+    running.submit_request(Request {
+        count: 2,
+        blobs: vec![blob],
+        ..request(changed)
+    });
+    // One picture is done, which the journal notes; the other has far to go.
+    gate.wait();
+    gate.pass();
+    gate.wait();
+    gate.open();
+    let folder = running.stop();
+    assert!(former.join(&file).exists());
+
+    let running = Running::within(folder, Options::default());
+    let left = running.engine.unfinished_jobs();
+    assert_eq!(left.len(), 1);
+    assert!(left[0].request.blobs.is_empty());
+    let pictures = running.pictures(left[0].request.clone()).unwrap();
+    assert_eq!(pictures.len(), 1, "the other one was done");
+    assert!(running.folder().join("library").join(&file).exists());
+}
+
 fn files(folder: &std::path::Path) -> Vec<std::path::PathBuf> {
     let Ok(entries) = std::fs::read_dir(folder) else {
         return Vec::new();
@@ -386,7 +435,7 @@ fn previews_come_and_only_the_newest_counts() {
 fn what_cannot_run_is_refused_at_once() {
     let running = Running::start();
     running.wait_for_model("plain");
-    let field = |change: &dyn Fn(&mut pentimento_engine::recipe::Recipe)| {
+    let field = |change: &dyn Fn(&mut Recipe)| {
         let mut wrong = recipe("plain");
         change(&mut wrong);
         match running.engine.submit(request(wrong)) {

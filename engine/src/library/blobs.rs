@@ -1,6 +1,6 @@
 //! Start pictures and masks by content: what a recipe's hashes refer to.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::Library;
 use super::files::{create_folder, write_new};
@@ -15,13 +15,7 @@ impl Library {
     /// # Errors
     /// `InvalidRequest` when it is no SHA-256 in hex.
     pub fn blob_path(&self, sha256: &str) -> Result<PathBuf> {
-        if !is_sha256_hex(sha256) {
-            return Err(EngineError::invalid(
-                "sha256",
-                format!("“{sha256}” is no SHA-256 in hex"),
-            ));
-        }
-        Ok(self.root().join("blobs").join(format!("{sha256}.png")))
+        path_below(self.root(), sha256)
     }
 
     /// Keeps a blob. One that is there already is left as it is, unless it was damaged; its time
@@ -56,15 +50,47 @@ impl Library {
     /// # Errors
     /// `Io` when it is not there, `BadFile` when its content does not have its hash.
     pub fn get_blob(&self, sha256: &str) -> Result<Vec<u8>> {
-        let path = self.blob_path(sha256)?;
-        let png = read_picture_file(&path)?;
-        if sha256_hex(&png) != sha256 {
-            return Err(EngineError::bad_file(
-                path,
-                "the file was changed since it was written",
-                "open the start picture or mask again",
-            ));
-        }
-        Ok(png)
+        read_below(self.root(), sha256)
     }
+
+    /// Keeps a copy of a blob that lies in one of other libraries, if it is not here and lies in one of them.
+    ///
+    /// # Errors
+    /// `Io` when it cannot be written.
+    pub fn bring_blob(&self, sha256: &str, others: &[PathBuf]) -> Result<()> {
+        if self.get_blob(sha256).is_ok() {
+            return Ok(());
+        }
+        let mut elsewhere = others.iter().map(|root| read_below(root, sha256));
+        if let Some(png) = elsewhere.find_map(Result::ok) {
+            self.put_blob(&Blob {
+                sha256: sha256.to_owned(),
+                png: png.into(),
+            })?;
+        }
+        Ok(())
+    }
+}
+
+fn path_below(root: &Path, sha256: &str) -> Result<PathBuf> {
+    if !is_sha256_hex(sha256) {
+        return Err(EngineError::invalid(
+            "sha256",
+            format!("“{sha256}” is no SHA-256 in hex"),
+        ));
+    }
+    Ok(root.join("blobs").join(format!("{sha256}.png")))
+}
+
+fn read_below(root: &Path, sha256: &str) -> Result<Vec<u8>> {
+    let path = path_below(root, sha256)?;
+    let png = read_picture_file(&path)?;
+    if sha256_hex(&png) != sha256 {
+        return Err(EngineError::bad_file(
+            path,
+            "the file was changed since it was written",
+            "open the start picture or mask again",
+        ));
+    }
+    Ok(png)
 }

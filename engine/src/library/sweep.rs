@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime};
 
 use super::{Library, scan};
 use crate::error::{EngineError, Result};
-use crate::recipe::{Start, read_record_file};
+use crate::recipe::read_record_file;
 
 /// The hashes of the blobs that the pictures below `root` refer to.
 pub(super) fn blobs_of(root: &Path) -> BTreeSet<String> {
@@ -18,12 +18,7 @@ pub(super) fn blobs_of(root: &Path) -> BTreeSet<String> {
         .iter()
         .filter_map(|relative| read_record_file(&root.join(relative)).ok().flatten())
         .filter_map(|found| found.record.recipe.start)
-        .flat_map(|start| {
-            let Start {
-                picture, inpaint, ..
-            } = start;
-            std::iter::once(picture).chain(inpaint.map(|inpaint| inpaint.mask))
-        })
+        .flat_map(|start| start.blobs().map(str::to_owned).collect::<Vec<_>>())
         .collect()
 }
 

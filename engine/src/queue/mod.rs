@@ -4,8 +4,10 @@
 
 pub mod line;
 
+use std::collections::BTreeSet;
 use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
@@ -23,6 +25,9 @@ struct Entry {
     request: Request,
     /// Pictures that are finished and saved.
     done: u32,
+    /// The library that holds the start picture and mask.
+    #[serde(default)]
+    library: Option<PathBuf>,
 }
 
 /// This program's part of the queue on disk.
@@ -30,6 +35,8 @@ struct Entry {
 pub struct Journal {
     root: PathBuf,
     own: PathBuf,
+    /// Libraries of the jobs that were read: another may be in use when they go on.
+    libraries: Mutex<BTreeSet<PathBuf>>,
     /// Held while the program lives; the system lets go of it even when the program is killed.
     _lock: File,
 }
@@ -61,20 +68,45 @@ impl Journal {
         Ok(Self {
             root,
             own,
+            libraries: Mutex::default(),
             _lock: lock,
         })
     }
 
-    /// Puts a job on disk, with the number of its pictures that are done.
+    /// Puts a job on disk, with the library that holds its blobs.
     ///
     /// # Errors
     /// `Io` when it cannot be written.
-    pub fn write(&self, job: JobId, request: &Request, done: u32) -> Result<()> {
-        let entry = Entry {
-            request: request.clone(),
-            done,
-        };
-        let bytes = serde_json::to_vec(&entry).map_err(|error| EngineError::Internal {
+    pub fn write(&self, job: JobId, request: &Request, library: &Path) -> Result<()> {
+        self.put(
+            job,
+            &Entry {
+                request: request.clone(),
+                done: 0,
+                library: Some(library.to_owned()),
+            },
+        )
+    }
+
+    /// Notes how many of its pictures are done.
+    ///
+    /// # Errors
+    /// `Io` when it cannot be written.
+    pub fn advance(&self, job: JobId, request: &Request, done: u32) -> Result<()> {
+        // Another library may be in use by now than when its blobs were put there.
+        let library = read_entry(&self.file(job)).and_then(|before| before.library);
+        self.put(
+            job,
+            &Entry {
+                request: request.clone(),
+                done,
+                library,
+            },
+        )
+    }
+
+    fn put(&self, job: JobId, entry: &Entry) -> Result<()> {
+        let bytes = serde_json::to_vec(entry).map_err(|error| EngineError::Internal {
             stage: "journaling a job".to_owned(),
             report: error.to_string(),
         })?;
@@ -108,6 +140,13 @@ impl Journal {
         jobs
     }
 
+    /// Where the blobs of those jobs lie.
+    pub fn libraries(&self) -> Vec<PathBuf> {
+        let libraries = self.libraries.lock();
+        let libraries = libraries.unwrap_or_else(PoisonError::into_inner);
+        libraries.iter().cloned().collect()
+    }
+
     /// Drops a job of [`Self::unfinished`].
     pub fn forget(&self, key: &str) {
         let inside = !key.contains("..") && key.split('/').count() == 2;
@@ -117,13 +156,19 @@ impl Journal {
     }
 
     fn read(&self, path: &Path) -> Option<UnfinishedJob> {
-        let entry: Entry = serde_json::from_slice(&std::fs::read(path).ok()?).ok()?;
+        let entry = read_entry(path)?;
         let mut request = entry.request;
         request.count = request
             .count
             .checked_sub(entry.done)
             .filter(|&left| left > 0)?;
         request.recipe.seed = request.recipe.seed.checked_add(u64::from(entry.done))?;
+        if let Some(library) = entry.library {
+            let libraries = self.libraries.lock();
+            libraries
+                .unwrap_or_else(PoisonError::into_inner)
+                .insert(library);
+        }
         let key = path.strip_prefix(&self.root).ok()?;
         let key = key
             .iter()
@@ -148,6 +193,10 @@ impl Drop for Journal {
             let _stays = std::fs::remove_dir_all(&self.own).is_err();
         }
     }
+}
+
+fn read_entry(path: &Path) -> Option<Entry> {
+    serde_json::from_slice(&std::fs::read(path).ok()?).ok()
 }
 
 fn is_held(folder: &Path) -> bool {

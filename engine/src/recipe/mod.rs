@@ -165,6 +165,14 @@ pub struct Start {
     pub inpaint: Option<Inpaint>,
 }
 
+impl Start {
+    /// The hashes of the picture and, for inpainting, of the mask.
+    pub fn blobs(&self) -> impl Iterator<Item = &str> {
+        let mask = self.inpaint.as_ref().map(|inpaint| &*inpaint.mask);
+        std::iter::once(&*self.picture).chain(mask)
+    }
+}
+
 /// Inpainting options.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Inpaint {

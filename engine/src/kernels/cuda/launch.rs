@@ -114,6 +114,12 @@ fn push_optional<'a, 'b: 'a, T>(args: &mut LaunchArgs<'a>, part: Option<&'b Cuda
     };
 }
 
+fn push_numbers<'a>(args: &mut LaunchArgs<'a>, numbers: &'a [u64]) {
+    for number in numbers {
+        args.arg(number);
+    }
+}
+
 fn kernel<T: Value>(card: &CudaDevice, name: &str) -> Result<CudaFunction> {
     entry(card, &format!("{name}_{}", T::NAME))
 }
@@ -184,9 +190,7 @@ impl Kernel for GroupNorm<'_> {
         let numbers = [runs, length].map(|number| number as u64);
         let mut args = stream.launch_builder(&sums);
         args.arg(x).arg(&mut partials);
-        for number in &numbers {
-            args.arg(number);
-        }
+        push_numbers(&mut args, &numbers);
         // SAFETY: x, partials, runs, length; three partial sums for each run and split.
         unsafe { launch(args, grid) }?;
 
@@ -200,9 +204,7 @@ impl Kernel for GroupNorm<'_> {
         let mut args = stream.launch_builder(&apply);
         args.arg(x).arg(&mut y).arg(&partials);
         args.arg(&weight).arg(&bias);
-        for number in &numbers {
-            args.arg(number);
-        }
+        push_numbers(&mut args, &numbers);
         args.arg(&epsilon).arg(&function);
         // SAFETY: x, y, partials, weight, bias, planes, length, channels, group, splits, epsilon, function;
         // weight and bias have a value for each channel.
@@ -229,9 +231,7 @@ impl GroupNorm<'_> {
         let across = cut.width as i32;
         let mut args = stream.launch_builder(&sums);
         args.arg(x).arg(&mut partials);
-        for number in &numbers {
-            args.arg(number);
-        }
+        push_numbers(&mut args, &numbers);
         args.arg(&across);
         // SAFETY: x, partials, pictures, pixels, channels, width; three partial sums for each picture, part and
         // channel. Its threads do not meet.
@@ -246,9 +246,7 @@ impl GroupNorm<'_> {
         let mut args = stream.launch_builder(&merge);
         args.arg(&partials).arg(&mut scales);
         args.arg(&weight).arg(&bias);
-        for number in &numbers {
-            args.arg(number);
-        }
+        push_numbers(&mut args, &numbers);
         args.arg(&epsilon);
         // SAFETY: partials, scales, weight, bias, pictures, parts, channels, group, epsilon; weight and bias have
         // a value for each channel, scales two for each picture and channel.
@@ -261,9 +259,7 @@ impl GroupNorm<'_> {
         let function = code(self.activation)?;
         let mut args = stream.launch_builder(&apply);
         args.arg(x).arg(&mut y).arg(&scales);
-        for number in &numbers {
-            args.arg(number);
-        }
+        push_numbers(&mut args, &numbers);
         args.arg(&function);
         // SAFETY: x, y, scales, pictures, length, channels, function.
         unsafe { launch(args, geometry::pass(pictures, length)) }?;
@@ -300,9 +296,7 @@ impl Kernel for LayerNorm<'_> {
         let epsilon = self.epsilon as f32;
         let mut args = stream.launch_builder(&layer_norm);
         args.arg(x).arg(&mut y).arg(&weight).arg(&bias);
-        for number in &numbers {
-            args.arg(number);
-        }
+        push_numbers(&mut args, &numbers);
         args.arg(&epsilon);
         // SAFETY: x, y, weight, bias, rows, length, epsilon; weight and bias are as long as a row.
         unsafe { launch(args, geometry::rows(rows)) }?;
@@ -347,9 +341,7 @@ impl Kernel for Geglu<'_> {
         let mut args = stream.launch_builder(&geglu);
         args.arg(x).arg(&mut y);
         push_optional(&mut args, bias.as_ref());
-        for number in &numbers {
-            args.arg(number);
-        }
+        push_numbers(&mut args, &numbers);
         // SAFETY: x, y, bias, rows, length; a row of x and the bias are twice as long as one of y.
         unsafe { launch(args, geometry::pass(rows, half)) }?;
         Ok((y, dims.into()))
@@ -393,9 +385,7 @@ impl Kernel for Finish<'_> {
         push_optional(&mut args, bias.as_ref());
         push_optional(&mut args, vector.as_ref());
         push_optional(&mut args, residual.as_ref());
-        for number in &numbers {
-            args.arg(number);
-        }
+        push_numbers(&mut args, &numbers);
         args.arg(&maps).arg(&function);
         // SAFETY: x, y, bias, vector, residual, rows, length, rows_a_picture, maps, function; a bias for each
         // channel, a vector of as many for each picture, a residual of the same shape.
@@ -430,9 +420,7 @@ impl Kernel for Enlarge {
         let numbers = numbers.map(|number| number as u64);
         let mut args = stream.launch_builder(&enlarge);
         args.arg(x).arg(&mut y);
-        for number in &numbers {
-            args.arg(number);
-        }
+        push_numbers(&mut args, &numbers);
         // SAFETY: x, y, pictures, height, width, height and width of y, channels.
         unsafe { launch(args, geometry::pass(rows, channels)) }?;
         Ok((y, Shape::from((pictures, to_height, to_width, channels))))
