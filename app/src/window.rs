@@ -112,7 +112,10 @@ pub fn run_window(options: WindowOptions) -> Result<(), WindowError> {
                     *locked(&to_refuse) = Some(error);
                     return Err(reason.into());
                 }
-                None => return Err("the engine's start panicked".into()),
+                None => {
+                    *locked(&to_refuse) = Some(panicked());
+                    return Err("the engine's start panicked".into());
+                }
             };
             Ok(Box::new(StudioApp::new(
                 &cc.egui_ctx,
@@ -122,8 +125,12 @@ pub fn run_window(options: WindowOptions) -> Result<(), WindowError> {
         }),
     );
     // Without a window the engine was not taken. It goes now, so that another can have its folders.
-    drop(started(&starting));
-    let refused = locked(&refusal).take();
+    let was_taken = locked(&starting).is_none();
+    let refused = match started(&starting) {
+        _ if was_taken => locked(&refusal).take(),
+        Some(started) => started.err(),
+        None => Some(panicked()),
+    };
     match (opened, refused) {
         (Ok(()), _) => Ok(()),
         (Err(_), Some(error)) => Err(WindowError::Engine(error)),
@@ -137,6 +144,14 @@ type Started = Result<Box<dyn EngineClient>, EngineError>;
 fn started(starting: &Mutex<Option<JoinHandle<Started>>>) -> Option<Started> {
     let handle = locked(starting).take()?;
     handle.join().ok()
+}
+
+/// Starting once more would most likely panic once more.
+fn panicked() -> EngineError {
+    EngineError::Internal {
+        stage: "starting the engine".to_owned(),
+        report: "it panicked; what the system's log or the terminal says tells more".to_owned(),
+    }
 }
 
 fn locked<T>(value: &Mutex<T>) -> MutexGuard<'_, T> {

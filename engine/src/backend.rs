@@ -69,9 +69,6 @@ impl Backend {
         if order == MapOrder::ChannelsLast {
             parts += ", channels last";
         }
-        if cuda::has_recorded(&self.device) {
-            parts += ", recorded";
-        }
         parts
     }
 

@@ -58,7 +58,8 @@ pub trait EngineClient: Send {
 pub struct UnfinishedJob {
     /// The journal's key.
     pub key: String,
-    /// What was asked, its blobs already in the library; pictures that were finished are not asked again.
+    /// What was asked, its blobs already in a library; pictures that were finished are not asked again. Submitting it
+    /// takes the job's place in the journal.
     pub request: Request,
 }
 
@@ -75,6 +76,10 @@ pub struct Request {
     /// writes them to `blobs/` before the job is journaled.
     #[serde(skip)]
     pub blobs: Vec<Blob>,
+    /// The journal's key of the unfinished job that this one goes on with: it leaves the journal once this one is in
+    /// it.
+    #[serde(skip)]
+    pub resumes: Option<String>,
 }
 
 /// A PNG file by content.

@@ -72,6 +72,10 @@ impl Intake {
             }
         }
         let journal = &self.shared.journal;
-        journal.write(waiting.job, &waiting.request, &root)
+        journal.write(waiting.job, &waiting.request, &root)?;
+        if let Some(former) = &waiting.request.resumes {
+            journal.forget(former);
+        }
+        Ok(())
     }
 }

@@ -259,9 +259,13 @@ impl Worker {
         let now = SystemTime::now()
             .duration_since(UNIX_EPOCH)
             .unwrap_or_default();
+        let mut kernels = self.backend.kernels(precision);
+        if rendered.recorded {
+            kernels += ", recorded";
+        }
         Outcome {
             device: self.backend.name().to_owned(),
-            kernels: self.backend.kernels(precision),
+            kernels,
             build: concat!("pentimento ", env!("CARGO_PKG_VERSION")).to_owned(),
             preview_share: rendered.preview_share,
             reused_calls: rendered.reused_calls[0],

@@ -332,9 +332,13 @@ fn jobs_that_were_not_finished_are_offered_again() {
             .is_none_or(|event| event.job().is_none())
     );
     assert_eq!(running.pictures(left[1].request.clone()).unwrap().len(), 1);
-    for job in &left {
-        running.engine.forget_unfinished(&job.key);
-    }
+    let still = running.engine.unfinished_jobs();
+    assert_eq!(
+        still,
+        left[..1],
+        "what was submitted again is no longer offered"
+    );
+    running.engine.forget_unfinished(&left[0].key);
     assert!(running.engine.unfinished_jobs().is_empty());
 }
 
@@ -374,6 +378,16 @@ fn an_unfinished_job_brings_its_start_picture_into_another_gallery() {
     let left = running.engine.unfinished_jobs();
     assert_eq!(left.len(), 1);
     assert!(left[0].request.blobs.is_empty());
+    // While that gallery cannot be reached, the job fails and stays in the journal.
+    let away = running.folder().join("away");
+    std::fs::rename(&former, &away).unwrap();
+    let refused = running.pictures(left[0].request.clone());
+    assert!(
+        matches!(refused, Err(EngineError::Io { .. })),
+        "{refused:?}"
+    );
+    assert_eq!(running.engine.unfinished_jobs(), left);
+    std::fs::rename(&away, &former).unwrap();
     let pictures = running.pictures(left[0].request.clone()).unwrap();
     assert_eq!(pictures.len(), 1, "the other one was done");
     assert!(running.folder().join("library").join(&file).exists());

@@ -218,6 +218,7 @@ pub fn request(recipe: Recipe) -> Request {
         count: 1,
         save_to: SaveTo::Library,
         blobs: Vec::new(),
+        resumes: None,
     }
 }
 

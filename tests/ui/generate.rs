@@ -313,6 +313,7 @@ fn jobs_of_an_earlier_run_can_be_resumed_or_forgotten() {
             count: 2,
             save_to: SaveTo::Library,
             blobs: Vec::new(),
+            resumes: Some(key.to_owned()),
         },
     };
     engine.script().unfinished = vec![unfinished("k1", "an owl")];
@@ -327,14 +328,19 @@ fn jobs_of_an_earlier_run_can_be_resumed_or_forgotten() {
     studio.window.get_by_label("Resume").click();
     studio.run();
     assert_eq!(studio.engine.script().submitted[0].recipe.prompt, "an owl");
-    assert_eq!(studio.engine.script().forgotten, ["k1"]);
+    // The engine forgets it when the new job is in the journal, not before.
+    assert_eq!(
+        studio.engine.script().submitted[0].resumes.as_deref(),
+        Some("k1")
+    );
+    assert!(studio.engine.script().forgotten.is_empty());
     assert!(studio.window.query_by_label("Resume").is_none());
 
     engine.script().unfinished = vec![unfinished("k2", "a boat")];
     let mut studio = studio.reopened();
     studio.window.get_by_label("Discard").click();
     studio.run();
-    assert_eq!(studio.engine.script().forgotten, ["k1", "k2"]);
+    assert_eq!(studio.engine.script().forgotten, ["k2"]);
     assert_eq!(studio.engine.script().submitted.len(), 1);
 }
 

@@ -233,6 +233,7 @@ impl Draft {
             count: self.count,
             save_to,
             blobs,
+            resumes: None,
         };
         request.validate(catalog)?;
         Ok((request, notes))

@@ -77,6 +77,7 @@ fn first_picture(
         count: 1,
         save_to: SaveTo::Library,
         blobs: Vec::new(),
+        resumes: None,
     };
     job::run(&mut session, request, &[], args, context)?;
     writeln!(

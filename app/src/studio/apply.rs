@@ -193,6 +193,7 @@ impl Studio {
             count: self.draft.count.max(1),
             save_to: SaveTo::Library,
             blobs: Vec::new(),
+            resumes: None,
         };
         let mode = self.start_mode();
         let canvas = match mode {
@@ -230,10 +231,7 @@ impl Studio {
             return Vec::new();
         };
         let job = self.unfinished.remove(at);
-        vec![
-            Effect::Submit(Box::new(job.request)),
-            Effect::ForgetUnfinished(job.key),
-        ]
+        vec![Effect::Submit(Box::new(job.request))]
     }
 
     fn apply_settings(&mut self, settings: Settings) -> Vec<Effect> {

@@ -2,7 +2,7 @@
 //! has asked for the next one, and a recorded call is one launch.
 
 use std::any::Any;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::sync::Arc;
 
@@ -20,6 +20,7 @@ const MOST: usize = 2;
 pub struct Replays {
     device: Device,
     known: RefCell<Vec<Known>>,
+    used: Cell<bool>,
 }
 
 struct Known {
@@ -49,7 +50,18 @@ impl Replays {
         Self {
             device: device.clone(),
             known: RefCell::default(),
+            used: Cell::new(false),
         }
+    }
+
+    /// Whether a recording has given an answer.
+    pub fn were_used(&self) -> bool {
+        self.used.get()
+    }
+
+    /// Lets go of all recordings: another network takes over, which needs memory too.
+    pub fn clear(&self) {
+        self.known.borrow_mut().clear();
     }
 
     /// What `work` makes of its inputs, which it may give up when it is cancelled. From the second call on with the same `reads` (one allocation: the texts as the
@@ -63,6 +75,29 @@ impl Replays {
         inputs: &[Tensor],
         cancel: &CancelToken,
         work: impl Fn(&[Tensor], &CancelToken) -> Result<Tensor>,
+    ) -> Result<Tensor> {
+        let first = self.attempt(reads, inputs, cancel, &work);
+        if first.is_ok() || !self.holds_any() {
+            return first;
+        }
+        // There may be too little memory, of which recordings hold their own.
+        self.clear();
+        work(inputs, cancel)
+    }
+
+    fn holds_any(&self) -> bool {
+        let known = self.known.borrow();
+        known
+            .iter()
+            .any(|known| matches!(known.state, State::Recorded(_)))
+    }
+
+    fn attempt(
+        &self,
+        reads: &Arc<dyn Any>,
+        inputs: &[Tensor],
+        cancel: &CancelToken,
+        work: &impl Fn(&[Tensor], &CancelToken) -> Result<Tensor>,
     ) -> Result<Tensor> {
         let mut known = self.known.borrow_mut();
         let shapes: Vec<Vec<usize>> = inputs.iter().map(|input| input.dims().to_vec()).collect();
@@ -93,7 +128,10 @@ impl Replays {
         }
         if let State::Recorded(recording) = state {
             match recording.run(inputs) {
-                Ok(y) => return Ok(y),
+                Ok(y) => {
+                    self.used.set(true);
+                    return Ok(y);
+                }
                 // Out of memory, say.
                 Err(_) => *state = State::Refused,
             }

@@ -53,21 +53,21 @@ impl Library {
         read_below(self.root(), sha256)
     }
 
-    /// Keeps a copy of a blob that lies in one of other libraries, if it is not here and lies in one of them.
+    /// Sees to it that a blob is here: copies it from one of other libraries where it is not.
     ///
     /// # Errors
-    /// `Io` when it cannot be written.
+    /// Those of [`Self::get_blob`] where none has it, `Io` when it cannot be written.
     pub fn bring_blob(&self, sha256: &str, others: &[PathBuf]) -> Result<()> {
-        if self.get_blob(sha256).is_ok() {
+        let Err(missing) = self.get_blob(sha256) else {
             return Ok(());
-        }
+        };
         let mut elsewhere = others.iter().map(|root| read_below(root, sha256));
-        if let Some(png) = elsewhere.find_map(Result::ok) {
-            self.put_blob(&Blob {
-                sha256: sha256.to_owned(),
-                png: png.into(),
-            })?;
-        }
+        let png = elsewhere.find_map(Result::ok).ok_or(missing)?;
+        let png = png.into();
+        self.put_blob(&Blob {
+            sha256: sha256.to_owned(),
+            png,
+        })?;
         Ok(())
     }
 }

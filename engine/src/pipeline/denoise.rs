@@ -175,7 +175,11 @@ impl Denoiser for GuidedDenoiser<'_> {
         let relief = self
             .refiner
             .filter(|refiner| level.timestep < refiner.cutoff);
-        self.easy.of_model(relief.is_some());
+        if self.easy.of_model(relief.is_some())
+            && let Some(replays) = &self.replays
+        {
+            replays.clear();
+        }
         let (model, prompts) = match relief {
             Some(refiner) => (refiner.model, refiner.prompts),
             None => (self.model, self.prompts),

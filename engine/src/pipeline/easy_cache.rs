@@ -67,12 +67,14 @@ impl<'a> EasyCache<'a> {
         threshold > 0.0 && (from..until).contains(&passed)
     }
 
-    /// Another model's answers are of no use.
-    pub(super) fn of_model(&mut self, is_refiner: bool) {
-        if self.is_refiners != is_refiner {
+    /// Another model's answers are of no use. Whether it is another than before.
+    pub(super) fn of_model(&mut self, is_refiner: bool) -> bool {
+        let another = self.is_refiners != is_refiner;
+        if another {
             self.is_refiners = is_refiner;
             self.forget();
         }
+        another
     }
 
     fn forget(&mut self) {
@@ -336,7 +338,7 @@ mod tests {
         assert!(ask(3.5, &[b, a]), "another prompt decides");
         assert!(ask(3.4, &[b, a]), "whose rate is not known yet");
         assert!(!ask(3.3, &[b, a]));
-        cache.of_model(true);
+        assert!(cache.of_model(true));
         assert!(call(&mut cache, 3.2, 0.5, &[b, a]).1);
     }
 

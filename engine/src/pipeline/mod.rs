@@ -132,6 +132,8 @@ pub struct Rendered {
     pub sampling_time: Duration,
     /// Time of the last decode.
     pub decode_time: Duration,
+    /// Whether the device answered network calls from recordings.
+    pub recorded: bool,
     /// Network calls that were left out ([`crate::recipe::EasyCacheOptions`]), and all of them.
     pub reused_calls: [u32; 2],
     /// Cost of decoding one preview, where that was done.
@@ -261,6 +263,7 @@ pub fn render(
         noise.as_mut(),
         &mut observer,
     )?;
+    let recorded = denoiser.replays.as_ref().is_some_and(Replays::were_used);
     let reused_calls = [denoiser.easy.reused, denoiser.easy.calls];
     // With it go the network's recordings, and their memory.
     drop(denoiser);
@@ -289,6 +292,7 @@ pub fn render(
         preview_share,
         sampling_time,
         decode_time,
+        recorded,
         reused_calls,
         preview_cost,
         unmasked_pixels_verified,

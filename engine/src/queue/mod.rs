@@ -25,9 +25,9 @@ struct Entry {
     request: Request,
     /// Pictures that are finished and saved.
     done: u32,
-    /// The library that holds the start picture and mask.
+    /// The library that holds the start picture and mask, if there are any.
     #[serde(default)]
-    library: Option<PathBuf>,
+    library: Option<String>,
 }
 
 /// This program's part of the queue on disk.
@@ -83,7 +83,7 @@ impl Journal {
             &Entry {
                 request: request.clone(),
                 done: 0,
-                library: Some(library.to_owned()),
+                library: request.recipe.start.as_ref().and_then(|_| noted(library)),
             },
         )
     }
@@ -167,7 +167,7 @@ impl Journal {
             let libraries = self.libraries.lock();
             libraries
                 .unwrap_or_else(PoisonError::into_inner)
-                .insert(library);
+                .insert(library.into());
         }
         let key = path.strip_prefix(&self.root).ok()?;
         let key = key
@@ -175,6 +175,7 @@ impl Journal {
             .map(|part| part.to_string_lossy())
             .collect::<Vec<_>>()
             .join("/");
+        request.resumes = Some(key.clone());
         Some(UnfinishedJob { key, request })
     }
 
@@ -193,6 +194,13 @@ impl Drop for Journal {
             let _stays = std::fs::remove_dir_all(&self.own).is_err();
         }
     }
+}
+
+/// A folder as the journal notes it: it may be read from another working folder. `None` of a name that is no Unicode,
+/// which JSON does not hold.
+fn noted(folder: &Path) -> Option<String> {
+    let whole = std::path::absolute(folder).ok()?;
+    Some(whole.to_str()?.to_owned())
 }
 
 fn read_entry(path: &Path) -> Option<Entry> {

@@ -291,6 +291,7 @@ fn a_batch_may_not_run_out_of_seeds() {
         count: 4,
         save_to: SaveTo::Library,
         blobs: Vec::new(),
+        resumes: None,
     };
     assert_eq!(request.problems(&catalog()), []);
     request.count = 5;

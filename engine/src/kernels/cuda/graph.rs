@@ -45,11 +45,6 @@ pub fn may_record(device: &Device) -> bool {
     has_pools && RECORDINGS.known(device) != Some(false)
 }
 
-/// Whether recordings proved themselves on `device`.
-pub fn has_recorded(device: &Device) -> bool {
-    RECORDINGS.known(device) == Some(true)
-}
-
 impl Recording {
     /// Records `work`, a function of its inputs alone, which are contiguous and on one card.
     ///
@@ -119,7 +114,9 @@ impl Recording {
                 drop(graph);
                 forget_errors(&stream);
                 trim(&stream);
-                if !recordable {
+                // Too little memory says nothing of what the card can do, nor does one refusal after it did.
+                let short = reason.contains("OUT_OF_MEMORY");
+                if !recordable && !short && RECORDINGS.known(device).is_none() {
                     RECORDINGS.settle(device, false);
                 }
                 Err(Error::Msg(format!("recording: {reason}")))

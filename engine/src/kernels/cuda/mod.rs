@@ -66,7 +66,7 @@ pub use self::device::open;
 pub use self::fused::{enlarge, finish, geglu, group_norm, layer_norm, trusted};
 pub use self::geometry::MapOrder;
 #[cfg(feature = "cuda")]
-pub use self::graph::{Recording, has_recorded, may_record};
+pub use self::graph::{Recording, may_record};
 #[cfg(feature = "cuda")]
 pub use self::side::{Fetch, Mark, Side};
 #[cfg(feature = "cuda")]
@@ -74,7 +74,7 @@ pub use self::verify::distrust;
 #[cfg(not(feature = "cudnn"))]
 pub use self::without_cudnn::{conv2d, convolves};
 #[cfg(not(feature = "cuda"))]
-pub use self::without_graph::{Recording, has_recorded, may_record};
+pub use self::without_graph::{Recording, may_record};
 #[cfg(not(feature = "cuda"))]
 pub use self::without_side::{Fetch, Mark, Side};
 

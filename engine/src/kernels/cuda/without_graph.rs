@@ -12,11 +12,6 @@ pub fn may_record(_device: &Device) -> bool {
     false
 }
 
-/// Whether recordings proved themselves on `device`.
-pub fn has_recorded(_device: &Device) -> bool {
-    false
-}
-
 impl Recording {
     /// Records `work`, a function of its inputs alone.
     pub fn new(_inputs: &[Tensor], _work: &dyn Fn(&[Tensor]) -> Result<Tensor>) -> Result<Self> {
