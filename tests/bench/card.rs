@@ -14,6 +14,9 @@ const ROUNDS: usize = 3;
 /// Spans between steps that are not counted: a card's first calls are tried, planned and recorded.
 const SKIPPED: usize = 4;
 
+/// Cards are numbered as NVIDIA's tool numbers them.
+const CARDS_BY_PLACE: (&str, &str) = ("CUDA_DEVICE_ORDER", "PCI_BUS_ID");
+
 /// What a card holds, by whatever program, as NVIDIA's tool tells from time to time.
 struct CardMemory {
     tool: Child,
@@ -71,8 +74,11 @@ impl Drop for CardMemory {
 /// How a run's memory is read: what the card holds beyond what it held before, or what is resident.
 fn memory(device: &str) -> impl Fn(&Child) -> Option<f64> {
     let card = CardMemory::watch(device);
+    let on_card = device.starts_with("cuda");
     move |child| match &card {
         Some(card) => Some(card.gib()),
+        // Without NVIDIA's tool nobody knows.
+        None if on_card => None,
         None => resident_gib(child),
     }
 }
@@ -105,6 +111,7 @@ pub(crate) fn measure(
     let ours = || {
         let mut command = our_command(&program, &folder, scratch.path(), work);
         command.args(["--precision", "bf16", "--device", device]);
+        command.env(CARDS_BY_PLACE.0, CARDS_BY_PLACE.1);
         cost(&mut command, memory(device), |printed| {
             our_step_secs(printed, SKIPPED)
         })
@@ -114,6 +121,7 @@ pub(crate) fn measure(
         let mut command = Command::new(python.unwrap_or_default());
         command.arg(script).arg(&folder);
         command.args([device, mode, work.steps, work.side]);
+        command.env(CARDS_BY_PLACE.0, CARDS_BY_PLACE.1);
         cost(&mut command, memory(device), |printed| {
             let steps = printed.lines().filter_map(|line| line.parse().ok());
             median_of(steps.skip(SKIPPED).collect())

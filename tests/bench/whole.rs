@@ -166,7 +166,12 @@ fn row(name: &str, cost: &Cost) {
         step_secs,
         peak_gib,
     } = cost;
-    println!("| {name} | {secs:.1} | {step_secs:.2} | {peak_gib:.2} |");
+    let step = if step_secs.is_nan() {
+        String::new()
+    } else {
+        format!("{step_secs:.2}")
+    };
+    println!("| {name} | {secs:.1} | {step} | {peak_gib:.2} |");
 }
 
 fn program() -> PathBuf {
