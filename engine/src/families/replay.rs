@@ -64,8 +64,9 @@ impl Replays {
         self.known.borrow_mut().clear();
     }
 
-    /// What `work` makes of its inputs, which it may give up when it is cancelled. From the second call on with the same `reads` (one allocation: the texts as the
-    /// network has read them) and inputs of the same shapes it is a recording's answer where that can be had.
+    /// What `work` makes of its inputs, which it may give up when it is cancelled. From the second call on with the
+    /// same `reads` (one allocation: the texts as the network has read them) and inputs of the same shapes it is a
+    /// recording's answer, where that can be had.
     ///
     /// # Errors
     /// Those of `work`.

@@ -1,10 +1,10 @@
 //! The order in which the tensor library's maps lie in memory.
 //!
 //! A map's shape is (B, C, H, W) in any case, as the library counts. Channels last, its strides are those of a
-//! contiguous (B, H, W, C), as in PyTorch's memory format of that name. Few operations of the library give
-//! such a map back as it came, and some refuse it. So [`super::ops`] hands the library the memory, contiguous in the
-//! order that it lies in, and says afterwards which map the result is. Convolution weights set it: where a network was loaded with
-//! them channels last, its first convolution turns the map round, and all that follow find it so.
+//! contiguous (B, H, W, C), as in PyTorch's memory format of that name. Few operations of the library give such a
+//! map back as it came, and some refuse it. So [`super::ops`] hands the library the memory, contiguous in the order
+//! that it lies in, and says afterwards which map the result is. Convolution weights set it: where a network was
+//! loaded with them channels last, its first convolution turns the map round, and all that follow find it so.
 
 use candle_core::{DType, Result, Tensor};
 
