@@ -67,7 +67,12 @@ impl Intake {
             }
             // A job of an earlier run, when another library was in use.
             let others = self.shared.journal.libraries();
-            for sha256 in start.iter().flat_map(|start| start.blobs()) {
+            let came_along = |sha256: &&str| {
+                let mut blobs = waiting.request.blobs.iter();
+                blobs.any(|blob| blob.sha256 == **sha256)
+            };
+            let blobs = start.iter().flat_map(|start| start.blobs());
+            for sha256 in blobs.filter(|sha256| !came_along(sha256)) {
                 library.bring_blob(sha256, &others)?;
             }
         }
