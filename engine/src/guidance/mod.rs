@@ -176,8 +176,8 @@ mod tests {
             scale: 2.0,
             rescale: 0.7,
         };
-        // Of 49 equal values the mean is not exact.
-        for count in [1, 2, 49] {
+        // Of most counts of equal values the mean is not exact, and their deviation not 0.
+        for count in 1..200 {
             let (with_prompt, without) = (latents(&vec![3.3; count]), latents(&vec![1.1; count]));
             let got = guidance.combine(&with_prompt, &without).expect("combine");
             for value in got.to_values().expect("values") {
